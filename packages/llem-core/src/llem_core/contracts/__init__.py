@@ -1,0 +1,65 @@
+"""All that a plugin author imports.
+
+``hookspecs`` has the hooks, ``backend``, ``sampler`` and ``sink`` one base class and one spec
+each with a whole working example, ``section`` the base of a plugin's configuration,
+``workload`` what goes into a plugin and ``readings`` what comes out of it.
+"""
+
+from llem_core.atomic import write_atomically
+from llem_core.contracts.backend import BackendSpec, InferenceBackend
+from llem_core.contracts.decoder import DecoderConfig
+from llem_core.contracts.hookspecs import CONTRACT_VERSION, hookimpl
+from llem_core.contracts.lora import LoRAConfig
+from llem_core.contracts.readings import (
+    Availability,
+    BatchOutput,
+    CheckReport,
+    DeviceInfo,
+    DomainKind,
+    DomainReading,
+    EnergyMethod,
+    EnergyReading,
+    MemoryReading,
+    ModelInfo,
+    PowerSample,
+    RequestOutput,
+    UncertaintyComponent,
+)
+from llem_core.contracts.sampler import EnergySampler, SamplerSettings, SamplerSpec
+from llem_core.contracts.section import BackendSection, Section
+from llem_core.contracts.sink import ResultSink, SinkSpec
+from llem_core.contracts.workload import Batch, Precision, Prompt, Workload
+
+__all__ = [
+    "CONTRACT_VERSION",
+    "Availability",
+    "BackendSection",
+    "BackendSpec",
+    "Batch",
+    "BatchOutput",
+    "CheckReport",
+    "DecoderConfig",
+    "DeviceInfo",
+    "DomainKind",
+    "DomainReading",
+    "EnergyMethod",
+    "EnergyReading",
+    "EnergySampler",
+    "InferenceBackend",
+    "LoRAConfig",
+    "MemoryReading",
+    "ModelInfo",
+    "PowerSample",
+    "Precision",
+    "Prompt",
+    "RequestOutput",
+    "ResultSink",
+    "SamplerSettings",
+    "SamplerSpec",
+    "Section",
+    "SinkSpec",
+    "UncertaintyComponent",
+    "Workload",
+    "hookimpl",
+    "write_atomically",
+]

@@ -1,0 +1,70 @@
+"""All hooks of LLenergyMeasure.
+
+A plugin is a module (or any object) that the entry-point group ``llem`` names. It declares
+the contract that it was written for with ``LLEM_CONTRACT = 1`` and implements any of these
+hooks with ``@hookimpl``. Hooks register; classes do the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from llem_core.contracts.backend import BackendSpec
+    from llem_core.contracts.sampler import SamplerSpec
+    from llem_core.contracts.sink import SinkSpec
+    from llem_core.events import (
+        ExperimentFailed,
+        ExperimentFinished,
+        ExperimentStarted,
+        PhaseChanged,
+    )
+
+PROJECT = "llem"
+CONTRACT_VERSION = 1
+"""Version of everything in ``llem_core.contracts``. It changes when a plugin written for the
+former one would no longer work; additions do not change it."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def llem_backends() -> Sequence[BackendSpec]:  # type: ignore[empty-body]
+    """Name the backends of this plugin.
+
+    Called once when plugins are loaded, in every process: keep it free of heavy imports.
+    """
+
+
+@hookspec
+def llem_samplers() -> Sequence[SamplerSpec]:  # type: ignore[empty-body]
+    """Name the energy samplers of this plugin. Called like ``llem_backends``."""
+
+
+@hookspec
+def llem_sinks() -> Sequence[SinkSpec]:  # type: ignore[empty-body]
+    """Name the result sinks of this plugin. Called like ``llem_backends``."""
+
+
+@hookspec
+def llem_experiment_started(event: ExperimentStarted) -> None:
+    """Called when an experiment begins, before anything is loaded."""
+
+
+@hookspec
+def llem_experiment_phase_changed(event: PhaseChanged) -> None:
+    """Called when an experiment enters its next step; never inside a measured window."""
+
+
+@hookspec
+def llem_experiment_finished(event: ExperimentFinished) -> None:
+    """Called when an experiment ended with a result, before sinks receive it."""
+
+
+@hookspec
+def llem_experiment_failed(event: ExperimentFailed) -> None:
+    """Called when an experiment ended without a result."""
