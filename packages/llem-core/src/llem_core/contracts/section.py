@@ -27,7 +27,8 @@ class Section(BaseModel):
         extra="forbid",
         frozen=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=False,
+        # A default written as 0 in a float field must hash like the 0.0 of a user's file.
+        validate_default=True,
         protected_namespaces=(),
     )
 

@@ -1,0 +1,19 @@
+"""Idle power: ``baseline`` in an experiment file."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class BaselineConfig(BaseModel):
+    """Idle power, measured before the model is loaded and again with it loaded.
+
+    The loaded one is subtracted for the adjusted energy; gross energy is always reported.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    enabled: bool = Field(True, description="Measure the baselines.")
+    duration_seconds: float = Field(
+        30.0, ge=0.5, le=3600, description="Length of each of the two baselines (s)."
+    )

@@ -1,0 +1,176 @@
+"""One experiment: the root of an experiment file."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from llem_core.config.baseline import BaselineConfig
+from llem_core.config.dataset import DatasetConfig
+from llem_core.config.energy import EnergyConfig
+from llem_core.config.hashing import short_hash
+from llem_core.config.sections import DEFAULT_BACKEND, bind, resolve
+from llem_core.config.warmup import Count, WarmupConfig
+from llem_core.contracts.decoder import DecoderConfig
+from llem_core.contracts.lora import LoRAConfig
+from llem_core.contracts.section import BackendSection, Section
+from llem_core.contracts.workload import Precision, Workload
+from llem_core.plugins import plugins
+
+_BoundSection = Annotated[SerializeAsAny[Section], BeforeValidator(bind)]
+
+
+class ExperimentConfig(BaseModel):
+    """One configuration, measured once, in one process.
+
+    Beside the fields below, an experiment has one section per backend, sampler or sink, named
+    as the plugin and validated by the plugin's own model; any other key is an error.
+    ``measurement_config_hash`` names the resolved configuration.
+
+    Raises:
+        pydantic.ValidationError: with the mistakes of the core's fields and of the plugins'
+            sections in one list.
+    """
+
+    # Extras are the plugins' sections; `resolve` and `bind` refuse every other key.
+    model_config = ConfigDict(
+        extra="allow", frozen=True, protected_namespaces=(), allow_inf_nan=False
+    )
+    __pydantic_extra__: dict[str, _BoundSection]
+
+    model: str = Field(
+        min_length=1,
+        description="Hub id, local path, or `shape:<name>` (a bundled architecture with random "
+        "weights).",
+    )
+    backend: str = Field(DEFAULT_BACKEND, description="Name of the backend that runs the model.")
+    precision: Precision = Field(
+        "auto", description="dtype of weights and activations; `auto` is the model's own."
+    )
+    n: Count = Field(100, description="Number of prompts.")
+    dataset: DatasetConfig = Field(
+        default_factory=DatasetConfig, description="Where prompts come from."
+    )
+    max_input_tokens: Count = Field(512, description="Longer prompts are cut to this (tokens).")
+    max_output_tokens: Count = Field(128, description="Output of a request at the most (tokens).")
+    random_seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = Field(
+        42, description="Seeds random weights, synthetic prompts and sampling."
+    )
+    decoder: DecoderConfig = Field(
+        default_factory=DecoderConfig, description="How tokens are chosen."
+    )
+    warmup: WarmupConfig = Field(
+        default_factory=WarmupConfig, description="Running in before anything is measured."
+    )
+    baseline: BaselineConfig = Field(default_factory=BaselineConfig, description="Idle power.")
+    energy: EnergyConfig = Field(
+        default_factory=EnergyConfig, description="How energy is measured."
+    )
+    lora: LoRAConfig | None = Field(None, description="LoRA adapter on top of the model.")
+    passthrough_kwargs: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Arguments that llem does not know, handed to the engine as they are.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve(cls, data: Any) -> Any:
+        return resolve(data, _CORE_FIELDS) if isinstance(data, dict) else data
+
+    @field_validator("backend")
+    @classmethod
+    def _backend_is_installed(cls, name: str) -> str:
+        if name not in plugins().backends:
+            message = plugins().backends.unknown(name)
+            raise PydanticCustomError("unknown_backend", "{message}", {"message": message})
+        return name
+
+    @field_validator("energy")
+    @classmethod
+    def _sampler_is_installed(cls, energy: EnergyConfig) -> EnergyConfig:
+        name = energy.sampler
+        if name not in (None, "auto") and name not in plugins().samplers:
+            message = plugins().samplers.unknown(name)
+            raise PydanticCustomError("unknown_sampler", "{message}", {"message": message})
+        return energy
+
+    @model_validator(mode="after")
+    def _fields_fit_each_other(self) -> Self:
+        fewest = self.decoder.min_new_tokens
+        if fewest is not None and fewest > self.max_output_tokens:
+            raise ValueError(
+                f"decoder.min_new_tokens ({fewest}) is above max_output_tokens "
+                f"({self.max_output_tokens}); raise the one or lower the other"
+            )
+        declared = _CORE_FIELDS | set(type(self.section).model_fields)
+        taken = sorted(declared & set(self.passthrough_kwargs))
+        if taken:
+            raise ValueError(
+                f"passthrough_kwargs has {', '.join(taken)}, which llem declares itself; "
+                "set the declared field instead"
+            )
+        return self
+
+    @property
+    def sections(self) -> dict[str, Section]:
+        """All plugin sections of this experiment by name."""
+        return dict(self.__pydantic_extra__ or {})
+
+    @property
+    def section(self) -> BackendSection:
+        """The section of the chosen backend; always there, with its defaults filled in."""
+        section = (self.__pydantic_extra__ or {}).get(self.backend)
+        assert isinstance(section, BackendSection)
+        return section
+
+    @cached_property
+    def measurement_config_hash(self) -> str:
+        """SHA-256 of the canonical resolved configuration, 16 hexadecimal digits.
+
+        What does not change the measurement stays out: settings that are ``null`` where that
+        means the backend's own default, sections of sinks and of other backends, and sections
+        that say nothing.
+        """
+        return short_hash(self.canonical())
+
+    def canonical(self) -> dict[str, Any]:
+        """The fields that ``measurement_config_hash`` is taken over, as JSON types."""
+        dumped = self.model_dump(mode="json")
+        for name, section in self.sections.items():
+            unset = name != self.backend and not section.model_dump(exclude_defaults=True)
+            other_backend = name != self.backend and name in plugins().backends
+            if unset or other_backend or name in plugins().sinks:
+                del dumped[name]
+            else:
+                dumped[name] = {k: v for k, v in dumped[name].items() if v is not None}
+        return dumped
+
+    def workload(self, rank: int = 0, world_size: int = 1) -> Workload:
+        """This experiment as its backend sees it."""
+        return Workload(
+            model=self.model,
+            precision=self.precision,
+            max_input_tokens=self.max_input_tokens,
+            max_output_tokens=self.max_output_tokens,
+            random_seed=self.random_seed,
+            decoder=self.decoder,
+            section=self.section,
+            lora=self.lora,
+            passthrough_kwargs=self.passthrough_kwargs,
+            rank=rank,
+            world_size=world_size,
+        )
+
+
+_CORE_FIELDS = frozenset(ExperimentConfig.model_fields)

@@ -1,0 +1,89 @@
+"""Binds the sections of an experiment file to the plugins that own them."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import PydanticCustomError
+
+from llem_core.contracts.section import BackendSection, Section
+from llem_core.plugins import plugins
+from llem_core.plugins.registry import DISTRIBUTIONS
+
+DEFAULT_BACKEND = "pytorch"
+
+
+@dataclass(frozen=True, slots=True)
+class _Marked:
+    """A value under a key that is no core field; ``bind`` makes a section or an error of it."""
+
+    name: str
+    value: Any
+
+
+def resolve(data: dict[str, Any], core_fields: frozenset[str]) -> dict[str, Any]:
+    """Bring raw experiment fields into the form that the model validates.
+
+    Shared inference fields in the section of the chosen backend move to the top, where they
+    win over the general ones; the chosen backend's section is filled in when absent. Sections
+    of other backends are validated, and have no effect.
+    """
+    resolved = {key: value for key, value in data.items() if key in core_fields}
+    backend = data.get("backend", DEFAULT_BACKEND)
+    for name, value in data.items():
+        if name not in core_fields:
+            resolved[name] = _Marked(name, value)
+    if isinstance(backend, str) and backend in plugins().backends:
+        section = data.get(backend, {})
+        if isinstance(section, dict):
+            shared, own = _split(section)
+            _merge(resolved, shared)
+            resolved[backend] = _Marked(backend, own)
+    return resolved
+
+
+def bind(marked: Any) -> Section:
+    """Validate one section with the model of the plugin that owns it."""
+    if isinstance(marked, Section):
+        return marked
+    if not isinstance(marked, _Marked):
+        raise PydanticCustomError("section", "a section is a mapping")
+    owner = plugins().section(marked.name)
+    if owner is None:
+        raise PydanticCustomError("unknown_key", "{message}", {"message": _unknown(marked.name)})
+    value = {} if marked.value is None else marked.value
+    if isinstance(value, Section):
+        return value
+    if issubclass(owner, BackendSection) and isinstance(value, dict):
+        value = _split(value)[1]
+    return owner.model_validate(value)
+
+
+def _split(section: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    shared = {k: v for k, v in section.items() if k in BackendSection.SHARED_FIELDS}
+    own = {k: v for k, v in section.items() if k not in BackendSection.SHARED_FIELDS}
+    return shared, own
+
+
+def _merge(target: dict[str, Any], extra: dict[str, Any]) -> None:
+    for key, value in extra.items():
+        if isinstance(value, dict) and isinstance(target.get(key), dict):
+            target[key] = {**target[key], **value}
+        else:
+            target[key] = value
+
+
+def _unknown(name: str) -> str:
+    if name in DISTRIBUTIONS:
+        return (
+            f"the plugin that owns the section {name!r} is not installed; "
+            f"run `pip install {DISTRIBUTIONS[name]}`"
+        )
+    from llem_core.config.experiment import ExperimentConfig
+
+    known = [*ExperimentConfig.model_fields, *plugins().section_names()]
+    near = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "no installed plugin owns such a section"
+    return f"unknown key; {hint}"

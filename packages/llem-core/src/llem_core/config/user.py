@@ -1,0 +1,55 @@
+"""The user's own defaults: ``llenergymeasure/config.yaml`` in the configuration folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from llem_core.config.energy import EnergyConfig
+from llem_core.config.errors import config_error
+from llem_core.config.yaml import read_yaml
+
+
+class UserConfig(BaseModel):
+    """Defaults of one user on one machine; every field is optional."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    output: Path = Field(Path("results"), description="Folder that results are written to.")
+    config_gap_seconds: float | None = Field(
+        None, ge=0, description="Pause between the experiments of a study (s)."
+    )
+    cycle_gap_seconds: float | None = Field(
+        None, ge=0, description="Pause between the cycles of a study (s)."
+    )
+    energy: EnergyConfig = Field(
+        default_factory=EnergyConfig, description="Defaults of an experiment's `energy`."
+    )
+
+    def experiment_defaults(self) -> dict[str, Any]:
+        """What this file says about experiments, as raw fields."""
+        energy = self.energy.model_dump(exclude_unset=True)
+        return {"energy": energy} if energy else {}
+
+
+def user_config_path() -> Path:
+    """Where the user's configuration is looked for."""
+    return platformdirs.user_config_path("llenergymeasure") / "config.yaml"
+
+
+def load_user_config(path: Path | None = None) -> UserConfig:
+    """Read the user's configuration; a missing file gives the defaults.
+
+    Raises:
+        ConfigError: the file is there and wrong.
+    """
+    path = path or user_config_path()
+    if not path.exists():
+        return UserConfig()
+    try:
+        return UserConfig.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise config_error(error, str(path), UserConfig) from error
