@@ -1,1 +1,87 @@
-"""Placeholder."""
+"""LLenergyMeasure: energy, speed and compute of LLM inference, with stated uncertainty.
+
+These are the stable public names; they load what they need when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llem_core import __version__
+    from llem_core.api import run_experiment
+    from llem_core.config import (
+        BaselineConfig,
+        DecoderConfig,
+        EnergyConfig,
+        ExperimentConfig,
+        LoRAConfig,
+        WarmupConfig,
+        load_experiment_config,
+    )
+    from llem_core.contracts import EnergySampler, InferenceBackend, ResultSink
+    from llem_core.measure.flops import FlopsEstimator
+    from llem_core.measure.state import StateManager
+    from llem_core.results.aggregate import aggregate_results
+    from llem_core.results.energy import EnergyBreakdown
+    from llem_core.results.environment import EnvironmentSnapshot
+    from llem_core.results.experiment import ExperimentResult
+    from llem_core.results.flops import FlopsResult
+    from llem_core.results.warmup import WarmupResult
+
+_HOMES = {
+    "__version__": "llem_core",
+    "run_experiment": "llem_core.api",
+    "BaselineConfig": "llem_core.config.baseline",
+    "DecoderConfig": "llem_core.contracts.decoder",
+    "EnergyConfig": "llem_core.config.energy",
+    "ExperimentConfig": "llem_core.config.experiment",
+    "LoRAConfig": "llem_core.contracts.lora",
+    "WarmupConfig": "llem_core.config.warmup",
+    "load_experiment_config": "llem_core.config.loader",
+    "EnergySampler": "llem_core.contracts.sampler",
+    "InferenceBackend": "llem_core.contracts.backend",
+    "ResultSink": "llem_core.contracts.sink",
+    "FlopsEstimator": "llem_core.measure.flops",
+    "StateManager": "llem_core.measure.state",
+    "aggregate_results": "llem_core.results.aggregate",
+    "EnergyBreakdown": "llem_core.results.energy",
+    "EnvironmentSnapshot": "llem_core.results.environment",
+    "ExperimentResult": "llem_core.results.experiment",
+    "FlopsResult": "llem_core.results.flops",
+    "WarmupResult": "llem_core.results.warmup",
+}
+
+__all__ = [
+    "BaselineConfig",
+    "DecoderConfig",
+    "EnergyBreakdown",
+    "EnergyConfig",
+    "EnergySampler",
+    "EnvironmentSnapshot",
+    "ExperimentConfig",
+    "ExperimentResult",
+    "FlopsEstimator",
+    "FlopsResult",
+    "InferenceBackend",
+    "LoRAConfig",
+    "ResultSink",
+    "StateManager",
+    "WarmupConfig",
+    "WarmupResult",
+    "__version__",
+    "aggregate_results",
+    "load_experiment_config",
+    "run_experiment",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

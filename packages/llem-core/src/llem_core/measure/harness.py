@@ -1,0 +1,202 @@
+"""The order of the steps of one experiment, and nothing else."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llem_core.config.experiment import ExperimentConfig
+from llem_core.contracts.readings import CheckReport, EnergyReading, ModelInfo
+from llem_core.contracts.workload import Prompt
+from llem_core.environment import take_snapshot
+from llem_core.events import ExperimentFinished, ExperimentStarted, Listener, Phase
+from llem_core.measure.assemble import Measured, assemble
+from llem_core.measure.baseline import PARTS
+from llem_core.measure.crew import CrewEngine
+from llem_core.measure.engine import Engine, LocalEngine
+from llem_core.measure.meter import SESSION, Meter
+from llem_core.measure.phases import LONGEST_S
+from llem_core.measure.preflight import check
+from llem_core.measure.prompts import load_prompts
+from llem_core.measure.select import start_sampler
+from llem_core.measure.state import StateManager
+from llem_core.results.environment import EnvironmentSnapshot
+from llem_core.results.finished import FinishedExperiment
+from llem_core.results.process import ProcessResult
+
+EngineFactory = Callable[[ExperimentConfig, list[Prompt]], Engine]
+
+
+def measure(
+    config: ExperimentConfig, listener: Listener, engine_factory: EngineFactory | None = None
+) -> FinishedExperiment:
+    """Measure one experiment in this process.
+
+    Snapshot the environment → preflight → baseline before load → load → prepare → warm up →
+    loaded-idle baseline → synchronise → window → synchronise → phase passes if asked for →
+    unload → assemble.
+
+    Args:
+        config: the experiment.
+        listener: is told of events; never while a window is open.
+        engine_factory: makes the engine; by the configuration if not given.
+
+    Raises:
+        LLEMError: the experiment has no result; everything has been freed.
+    """
+    state = StateManager(config.measurement_config_hash, listener)
+    try:
+        finished = _Run(config, state, engine_factory or make_engine).measure()
+    except BaseException as error:
+        state.fail(error)
+        raise
+    state.finish()
+    listener(
+        ExperimentFinished(
+            config.measurement_config_hash,
+            time.monotonic() - state.started_s,
+            finished.result.energy_per_output_token_j,
+            finished.result.output_tokens_per_second,
+        )
+    )
+    return finished
+
+
+def make_engine(config: ExperimentConfig, prompts: list[Prompt]) -> Engine:
+    """The engine that the configuration asks for: in this process, or in several."""
+    size = config.section.process_count()
+    if size > 1:
+        return CrewEngine(config, prompts, size)
+    return LocalEngine(config, prompts)
+
+
+@dataclass
+class _Readings:
+    """What the meter gave, window by window."""
+
+    baseline: list[EnergyReading]
+    loaded: list[EnergyReading]
+    measured: EnergyReading | None = None
+    prefill: EnergyReading | None = None
+    session: EnergyReading | None = None
+    prefill_passes: int = 0
+
+
+class _Run:
+    """One walk through the steps; every step is a method."""
+
+    def __init__(
+        self, config: ExperimentConfig, state: StateManager, engine_factory: EngineFactory
+    ) -> None:
+        self.config = config
+        self.state = state
+        self.engine_factory = engine_factory
+        self.started_at = _now()
+        self.readings = _Readings([], [])
+
+    def measure(self) -> FinishedExperiment:
+        config = self.config
+        self.state.tell(
+            ExperimentStarted(self.state.config_hash, config.model, config.backend, config.n)
+        )
+        self.state.enter(Phase.ENVIRONMENT)
+        environment = take_snapshot()
+        self.state.enter(Phase.PREFLIGHT)
+        report = check(config)
+        prompts = load_prompts(config)
+        engine = self.engine_factory(config, prompts)
+        meter = Meter(start_sampler(config, report.device_kind))
+        try:
+            meter.begin(SESSION)
+            infos, processes = self.run_engine(engine, meter)
+            self.state.enter(Phase.UNLOAD)
+            engine.unload()
+            self.readings.session = meter.end(SESSION)
+        finally:
+            try:
+                engine.unload()
+            finally:
+                meter.stop()
+        return self.finish(environment, report, prompts, infos, processes, meter)
+
+    def run_engine(
+        self, engine: Engine, meter: Meter
+    ) -> tuple[list[ModelInfo], list[ProcessResult]]:
+        self.idle(meter, Phase.BASELINE, self.readings.baseline)
+        self.state.enter(Phase.LOAD)
+        infos = engine.load()
+        self.state.enter(Phase.PREPARE)
+        engine.prepare()
+        self.state.enter(Phase.WARMUP)
+        engine.warm_up(self.state.progress)
+        time.sleep(self.config.warmup.thermal_floor_seconds)
+        self.idle(meter, Phase.LOADED_BASELINE, self.readings.loaded)
+        self.state.enter(Phase.MEASURE)
+        meter.begin(Phase.MEASURE)
+        engine.run()
+        self.readings.measured = meter.end(Phase.MEASURE)
+        processes = engine.collect()
+        if self.config.energy.phase_energy and meter.active:
+            self.phase_passes(engine, meter)
+        return infos, processes
+
+    def idle(self, meter: Meter, phase: Phase, into: list[EnergyReading]) -> None:
+        if not (self.config.baseline.enabled and meter.active):
+            return
+        self.state.enter(phase)
+        duration_s = self.config.baseline.duration_seconds
+        into.extend(meter.idle(phase, duration_s, PARTS, self.state.progress))
+
+    def phase_passes(self, engine: Engine, meter: Meter) -> None:
+        self.state.enter(Phase.PHASE_PASSES)
+        engine.prepare_prefill()
+        engine.run_prefill()
+        measured = self.readings.measured
+        enough_s = min(LONGEST_S, measured.duration_s if measured else LONGEST_S)
+        meter.begin(Phase.PHASE_PASSES)
+        started_s = time.monotonic()
+        while not self.readings.prefill_passes or time.monotonic() - started_s < enough_s:
+            engine.run_prefill()
+            self.readings.prefill_passes += 1
+        self.readings.prefill = meter.end(Phase.PHASE_PASSES)
+
+    def finish(
+        self,
+        environment: EnvironmentSnapshot,
+        report: CheckReport,
+        prompts: list[Prompt],
+        infos: list[ModelInfo],
+        processes: list[ProcessResult],
+        meter: Meter,
+    ) -> FinishedExperiment:
+        self.state.enter(Phase.ASSEMBLE)
+        readings = self.readings
+        return assemble(
+            Measured(
+                config=self.config,
+                environment=environment,
+                report=report,
+                prompts=prompts,
+                infos=infos,
+                processes=processes,
+                started_at=self.started_at,
+                finished_at=_now(),
+                started_s=self.state.started_s,
+                history=self.state.history,
+                energy_source=meter.name,
+                no_energy_reason=meter.reason,
+                meter_failures=meter.failures,
+                baseline=readings.baseline,
+                loaded_baseline=readings.loaded,
+                measured=readings.measured,
+                prefill=readings.prefill,
+                prefill_passes=readings.prefill_passes,
+                session=readings.session,
+            )
+        )
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,54 @@
+"""What can be found wrong with an experiment before anything is loaded."""
+
+from __future__ import annotations
+
+from llem_core.config.experiment import ExperimentConfig
+from llem_core.contracts.readings import CheckReport
+from llem_core.errors import LLEMError, PreFlightError
+from llem_core.plugins import plugins
+from llem_core.units import format_bytes
+
+
+def check(config: ExperimentConfig) -> CheckReport:
+    """Ask the backend about the experiment.
+
+    Raises:
+        PreFlightError: the backend has problems with it, all of them in one message.
+        ConfigError: a value can never work, on whatever machine.
+    """
+    report = ask_backend(config)
+    if report.problems:
+        raise PreFlightError(f"{config.model}: " + "; ".join(report.problems))
+    return report
+
+
+def ask_backend(config: ExperimentConfig) -> CheckReport:
+    """The backend's own report, with a problem added where the memory cannot suffice."""
+    spec = plugins().backends.get(config.backend)
+    available = spec.availability()
+    if not available.usable:
+        return CheckReport(problems=(f"backend {spec.name!r} cannot be used: {available.reason}",))
+    try:
+        report = spec.check(config.workload())
+    except LLEMError:
+        raise
+    # A backend is foreign code and may raise anything.
+    except Exception as error:
+        raise PreFlightError(
+            f"the backend {spec.name!r} failed to check the experiment: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    needed, free = report.memory_estimate_bytes, report.memory_available_bytes
+    if needed is None or free is None or needed <= free:
+        return report
+    problem = (
+        f"about {format_bytes(needed)} of memory are needed and {format_bytes(free)} are free; "
+        "lower the batch size, max_output_tokens or the precision, or take a smaller model"
+    )
+    return CheckReport(
+        problems=(*report.problems, problem),
+        device_kind=report.device_kind,
+        memory_estimate_bytes=needed,
+        memory_available_bytes=free,
+        notes=report.notes,
+    )

@@ -1,0 +1,48 @@
+"""The measured loop: it generates, notes monotonic times, and does nothing else."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llem_core.contracts.backend import InferenceBackend
+from llem_core.contracts.workload import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRun:
+    """What happened in a window, before anything is looked at.
+
+    Attributes:
+        started_s, ended_s: monotonic times of its edges, the device idle at both.
+        marks: start and end of each ``generate`` call (monotonic s).
+        raw: what each ``generate`` call returned.
+    """
+
+    started_s: float
+    ended_s: float
+    marks: list[tuple[float, float]]
+    raw: list[object]
+
+
+def run_batches(backend: InferenceBackend, batches: Sequence[Batch]) -> WindowRun:
+    """Generate all batches in order, with the devices synchronised at both edges.
+
+    Garbage is collected before, so that a collection of the set-up's leavings does not fall
+    into the window.
+    """
+    clock = time.monotonic
+    generate = backend.generate
+    marks: list[tuple[float, float]] = []
+    raw: list[object] = []
+    gc.collect()
+    backend.synchronise()
+    started_s = clock()
+    for batch in batches:
+        batch_started_s = clock()
+        raw.append(generate(batch))
+        marks.append((batch_started_s, clock()))
+    backend.synchronise()
+    return WindowRun(started_s, clock(), marks, raw)

@@ -1,0 +1,110 @@
+"""Hands a finished experiment to the sinks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from llem_core.config.experiment import ExperimentConfig
+from llem_core.contracts.sink import ResultSink, SinkSpec
+from llem_core.errors import ExperimentError
+from llem_core.plugins import plugins
+from llem_core.results.experiment import ExperimentResult
+from llem_core.results.finished import FinishedExperiment
+
+RECORD = "json"
+"""The sink whose file is the record: it comes last, so that it tells how the others fared, and
+its failure is the experiment's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A result as it was written, and the files."""
+
+    result: ExperimentResult
+    files: tuple[Path, ...]
+
+
+def deliver(
+    config: ExperimentConfig,
+    finished: FinishedExperiment,
+    directory: Path,
+    extra: Iterable[ResultSink] = (),
+) -> Delivered:
+    """Write a finished experiment into its folder.
+
+    Args:
+        config: says which optional sinks are on, and has their sections.
+        finished: the experiment.
+        directory: its own folder, which exists.
+        extra: sinks of the caller's own.
+
+    Raises:
+        ExperimentError: ``result.json`` could not be written.
+    """
+    files: list[Path] = []
+    specs = sorted(_active(config), key=lambda spec: spec.name == RECORD)
+    for spec in [spec for spec in specs if spec.name != RECORD]:
+        finished = _hand_over(spec.name, _make(spec, config), finished, directory, files)
+    for sink in extra:
+        finished = _hand_over(type(sink).__name__, sink, finished, directory, files)
+    record = plugins().sinks.get(RECORD)
+    try:
+        files = [*record.create(None).write_experiment(finished, directory), *files]
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            directory.rmdir()  # only if nothing at all could be written
+        raise ExperimentError(
+            f"the result could not be written to {directory}: {error.strerror}; make room, or "
+            "choose another folder with --output. Files written before are intact."
+        ) from error
+    return Delivered(finished.result, tuple(files))
+
+
+def _active(config: ExperimentConfig) -> list[SinkSpec]:
+    return [s for s in plugins().sinks if s.always_on or s.name in config.sections]
+
+
+def _make(spec: SinkSpec, config: ExperimentConfig) -> ResultSink | str:
+    section = config.sections.get(spec.name)
+    if section is None and spec.section is not None:
+        section = spec.section()
+    try:
+        return spec.create(section)
+    # A sink is foreign code; its failure must not cost the result.
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _hand_over(
+    name: str,
+    sink: ResultSink | str,
+    finished: FinishedExperiment,
+    directory: Path,
+    files: list[Path],
+) -> FinishedExperiment:
+    result = finished.result
+    if isinstance(sink, str):
+        return replace(finished, result=_warned(result, name, sink))
+    try:
+        written = sink.write_experiment(finished, directory)
+    # A sink is foreign code; its failure must not cost the result.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        return replace(finished, result=_warned(result, name, reason))
+    files.extend(written)
+    names = {path.name for path in written if path.parent == directory}
+    found = {
+        field: f"{field}.parquet"
+        for field in ("timeseries", "requests")
+        if f"{field}.parquet" in names
+    }
+    return replace(finished, result=result.model_copy(update=found)) if found else finished
+
+
+def _warned(result: ExperimentResult, name: str, reason: str) -> ExperimentResult:
+    warning = f"The sink {name} failed: {reason}."
+    warnings = [*result.measurement_warnings, warning]
+    return result.model_copy(update={"measurement_warnings": warnings})

@@ -1,0 +1,46 @@
+"""Registers the sinks of core."""
+
+from __future__ import annotations
+
+from llem_core.contracts.hookspecs import hookimpl
+from llem_core.contracts.section import Section
+from llem_core.contracts.sink import ResultSink, SinkSpec
+
+LLEM_CONTRACT = 1
+
+
+class CsvConfig(Section):
+    """Writes ``result.csv`` beside each result; there is nothing to set."""
+
+
+def _json(section: Section | None) -> ResultSink:
+    from llem_core.sinks.json import JsonSink
+
+    return JsonSink(section)
+
+
+def _parquet(section: Section | None) -> ResultSink:
+    from llem_core.sinks.parquet import ParquetSink
+
+    return ParquetSink(section)
+
+
+def _csv(section: Section | None) -> ResultSink:
+    from llem_core.sinks.csv import CsvSink
+
+    return CsvSink(section)
+
+
+@hookimpl
+def llem_sinks() -> list[SinkSpec]:
+    """Name them."""
+    return [
+        SinkSpec("json", "result.json, the record of an experiment.", _json, always_on=True),
+        SinkSpec(
+            "parquet",
+            "timeseries.parquet and requests.parquet, the raw data of an experiment.",
+            _parquet,
+            always_on=True,
+        ),
+        SinkSpec("csv", "result.csv, the figures of an experiment as one row.", _csv, CsvConfig),
+    ]

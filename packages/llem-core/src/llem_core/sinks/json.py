@@ -1,0 +1,19 @@
+"""Writes ``result.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from llem_core.atomic import write_atomically
+from llem_core.contracts.sink import ResultSink
+from llem_core.results.finished import FinishedExperiment
+
+
+class JsonSink(ResultSink):
+    """The record of an experiment: ``ExperimentResult.model_validate_json`` reads it back."""
+
+    def write_experiment(self, finished: FinishedExperiment, directory: Path) -> Sequence[Path]:
+        """Write ``result.json``."""
+        text = finished.result.model_dump_json(indent=2) + "\n"
+        return [write_atomically(directory / "result.json", text.encode())]

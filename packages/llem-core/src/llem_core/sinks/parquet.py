@@ -1,0 +1,106 @@
+"""Writes ``timeseries.parquet`` and ``requests.parquet``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from llem_core.atomic import write_atomically
+from llem_core.contracts.sink import ResultSink
+from llem_core.results.finished import FinishedExperiment
+
+
+def _field(name: str, kind: Any, description: str) -> Any:
+    return pa.field(name, kind, metadata={"description": description})
+
+
+TIMESERIES_SCHEMA = pa.schema(
+    [
+        _field("time_s", pa.float64(), "Seconds from the start of the experiment (monotonic)."),
+        _field("device", pa.string(), "UUID of a GPU, or the meter's name of the domain."),
+        _field("phase", pa.string(), "Step of the experiment; `measure` is the measured window."),
+        _field("power_w", pa.float64(), "Power (W)."),
+        _field("temperature_c", pa.float64(), "Temperature (°C)."),
+        _field("utilisation_percent", pa.float64(), "Share of time with a kernel running (%)."),
+        _field("memory_bytes", pa.int64(), "Memory in use on the device, all processes (bytes)."),
+        _field("sm_clock_hz", pa.float64(), "Clock of the multiprocessors (Hz)."),
+        _field("memory_clock_hz", pa.float64(), "Clock of the memory (Hz)."),
+        _field("throttle_reasons", pa.list_(pa.string()), "Active reasons for lowered clocks."),
+    ]
+)
+
+REQUESTS_SCHEMA = pa.schema(
+    [
+        _field("index", pa.int64(), "Position of the prompt in the data set, from 0."),
+        _field("rank", pa.int32(), "Data-parallel process that ran it, from 0."),
+        _field("batch", pa.int64(), "Batch of that process that it ran in, from 0."),
+        _field("input_tokens", pa.int64(), "Tokens of the prompt, padding not counted."),
+        _field("output_tokens", pa.int64(), "Tokens generated."),
+        _field("started_s", pa.float64(), "Start of its batch, from the start of the experiment."),
+        _field("ended_s", pa.float64(), "End of its batch, from the start of the experiment."),
+        _field("token_times_s", pa.list_(pa.float64()), "Each token, from started_s (s)."),
+        _field("token_ids", pa.list_(pa.int64()), "The generated tokens."),
+    ]
+)
+
+
+class ParquetSink(ResultSink):
+    """The raw data of an experiment.
+
+    ``timeseries.parquet`` is written only where there are samples.
+    """
+
+    def write_experiment(self, finished: FinishedExperiment, directory: Path) -> Sequence[Path]:
+        """Write the requests, and the time series if there is one."""
+        written = [_write(_requests(finished), directory / "requests.parquet")]
+        if finished.timeseries:
+            written.append(_write(_timeseries(finished), directory / "timeseries.parquet"))
+        return written
+
+
+def _timeseries(finished: FinishedExperiment) -> Any:
+    rows = [
+        {
+            "time_s": row.sample.time_s - finished.started_s,
+            "device": row.sample.domain,
+            "phase": row.phase,
+            "power_w": row.sample.power_w,
+            "temperature_c": row.sample.temperature_c,
+            "utilisation_percent": row.sample.utilisation_percent,
+            "memory_bytes": row.sample.memory_bytes,
+            "sm_clock_hz": row.sample.sm_clock_hz,
+            "memory_clock_hz": row.sample.memory_clock_hz,
+            "throttle_reasons": list(row.sample.throttle_reasons),
+        }
+        for row in finished.timeseries
+    ]
+    return pa.Table.from_pylist(rows, schema=TIMESERIES_SCHEMA)
+
+
+def _requests(finished: FinishedExperiment) -> Any:
+    rows = [
+        {
+            "index": request.index,
+            "rank": process.rank,
+            "batch": request.batch,
+            "input_tokens": request.input_tokens,
+            "output_tokens": request.output_tokens,
+            "started_s": request.started_s - finished.started_s,
+            "ended_s": request.ended_s - finished.started_s,
+            "token_times_s": request.token_times_s,
+            "token_ids": request.token_ids,
+        }
+        for process in finished.processes
+        for request in process.requests
+    ]
+    return pa.Table.from_pylist(rows, schema=REQUESTS_SCHEMA)
+
+
+def _write(table: Any, path: Path) -> Path:
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer)
+    return write_atomically(path, buffer.getvalue().to_pybytes())
