@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -127,10 +128,8 @@ def _tell_plugins_and(listener: Listener | None) -> Listener:
         if hook is not None:
             # A plugin's mistake in a mere notification must not cost a measurement; which one
             # failed is not worth a night's run either.
-            try:
+            with contextlib.suppress(Exception):
                 getattr(plugins().hook, hook)(event=event)
-            except Exception:  # noqa: BLE001, S110
-                pass
         if listener is not None:
             listener(event)
 

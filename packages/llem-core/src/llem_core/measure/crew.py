@@ -131,11 +131,9 @@ class CrewEngine:
                 raise BackendError(self._death(rank)) from error
         answers: dict[int, Answer] = {}
         while len(answers) < len(self._pipes):
-            left = [pipe for rank, pipe in enumerate(self._pipes) if rank not in answers]
-            for pipe in wait(left):
-                assert isinstance(pipe, Connection)
-                rank = self._pipes.index(pipe)
-                answers[rank] = self._receive(rank, pipe)
+            left = {pipe: rank for rank, pipe in enumerate(self._pipes) if rank not in answers}
+            ready = wait(left)
+            answers |= {r: self._receive(r, pipe) for pipe, r in left.items() if pipe in ready}
         return [answers[rank].value for rank in range(len(self._pipes))]
 
     def _receive(self, rank: int, pipe: Connection) -> Answer:

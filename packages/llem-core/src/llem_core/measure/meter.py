@@ -65,15 +65,13 @@ class Meter:
         if sampler is not None:
             try:
                 sampler.stop()
-            # A sampler is foreign code; the readings are safe by now.
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - foreign code; the readings are safe by now
                 self.failures.append(f"The sampler {self.name} did not stop: {error}")
 
     def _guard(self, window: str, call: Callable[[str], T]) -> T | None:
         try:
             return call(window)
-        # A sampler is foreign code; its failure must not cost the run.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a sampler's failure must not cost the run
             self.reason = f"the sampler {self.name} failed: {type(error).__name__}: {error}"
             self.failures.append(self.reason[:1].upper() + self.reason[1:])
             self.stop()

@@ -48,8 +48,8 @@ def baseline_doubts(baseline: IdlePower | None, mean_power_w: float | None) -> l
         )
     elif baseline.spread_w is not None and baseline.spread_w > 0.1 * baseline.power_w:
         found.append(
-            f"The loaded-idle baseline varied by {baseline.spread_w / baseline.power_w:.0%} between "
-            "its parts: the device was not idle, or still cooling. Lengthen "
+            f"The loaded-idle baseline varied by {baseline.spread_w / baseline.power_w:.0%} "
+            "between its parts: the device was not idle, or still cooling. Lengthen "
             "baseline.duration_seconds, or look for other processes."
         )
     return found

@@ -50,8 +50,7 @@ def ask_availability(spec: SamplerSpec) -> Availability:
     """The sampler's own word on whether it is usable; a failure to tell is a no."""
     try:
         return spec.availability()
-    # A sampler is foreign code; its failure must not take the others down.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a sampler's failure must not harm the others
         return Availability(False, f"it failed to tell ({type(error).__name__}: {error})")
 
 

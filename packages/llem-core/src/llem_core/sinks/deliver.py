@@ -73,8 +73,7 @@ def _make(spec: SinkSpec, config: ExperimentConfig) -> ResultSink | str:
         section = spec.section()
     try:
         return spec.create(section)
-    # A sink is foreign code; its failure must not cost the result.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a sink's failure must not cost the result
         return f"{type(error).__name__}: {error}"
 
 
@@ -90,8 +89,7 @@ def _hand_over(
         return replace(finished, result=_warned(result, name, sink))
     try:
         written = sink.write_experiment(finished, directory)
-    # A sink is foreign code; its failure must not cost the result.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a sink's failure must not cost the result
         reason = f"{type(error).__name__}: {error}"
         return replace(finished, result=_warned(result, name, reason))
     files.extend(written)
