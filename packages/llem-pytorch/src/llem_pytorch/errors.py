@@ -1,0 +1,86 @@
+"""Turns what torch, transformers and the hub raise into sentences that say what to do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from llem_core.errors import BackendError, LLEMError, OutOfMemoryError
+from llem_core.units import format_bytes
+
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory")
+_OFFLINE_KINDS = (
+    "OfflineModeIsEnabled",
+    "LocalEntryNotFoundError",
+    "ConnectError",
+    "ConnectTimeout",
+)
+_OFFLINE_WORDS = ("couldn't connect", "offline mode", "outgoing traffic", "cannot reach")
+
+
+@contextlib.contextmanager
+def engine_errors(doing: str, peak_bytes: Callable[[], int | None]) -> Iterator[None]:
+    """Within the block, an engine's exception becomes one of the project's.
+
+    Args:
+        doing: what was being done, for the message.
+        peak_bytes: reads the peak memory so far, for the message of an out-of-memory error.
+    """
+    try:
+        yield
+    except LLEMError:
+        raise
+    # torch and transformers raise many kinds, RuntimeError and their own among them.
+    except Exception as error:
+        if isinstance(error, MemoryError) or _says(error, _MEMORY_WORDS):
+            raise OutOfMemoryError(_out_of_memory(doing, peak_bytes())) from error
+        raise BackendError(f"{doing} failed: {type(error).__name__}: {_first(error)}") from error
+
+
+@contextlib.contextmanager
+def hub_errors(model: str, peak_bytes: Callable[[], int | None]) -> Iterator[None]:
+    """Within the block, a failure to find or fetch a model says what to set."""
+    try:
+        with engine_errors(f"loading {model}", peak_bytes):
+            yield
+    except BackendError as error:
+        chain = list(_causes(error))
+        if any(_is_offline(cause) for cause in chain):
+            raise BackendError(
+                f"{model} is not in the local cache and the hub cannot be reached; connect, or set "
+                "HF_HOME to a cache that has it, or give a local folder or `shape:<name>`"
+            ) from error
+        if any("gated" in str(cause).lower() or "401" in str(cause)[:400] for cause in chain):
+            raise BackendError(
+                f"{model} is gated, private or does not exist; check its name, and log in with "
+                "`hf auth login` if you have access"
+            ) from error
+        raise
+
+
+def _out_of_memory(doing: str, peak: int | None) -> str:
+    reached = f" after a peak of {format_bytes(peak)}" if peak else ""
+    return (
+        f"{doing} ran out of memory{reached}; lower pytorch.batch_size, max_output_tokens or "
+        "max_input_tokens, or use a smaller precision or model"
+    )
+
+
+def _is_offline(error: BaseException) -> bool:
+    return type(error).__name__ in _OFFLINE_KINDS or _says(error, _OFFLINE_WORDS)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _says(error: BaseException, words: tuple[str, ...]) -> bool:
+    text = str(error).lower()
+    return any(word in text for word in words)
+
+
+def _first(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "no message"

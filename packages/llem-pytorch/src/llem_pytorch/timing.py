@@ -1,0 +1,62 @@
+"""Notes when each token is there, without making the host wait for the device."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from llem_core.units import from_milli
+from transformers import StoppingCriteria
+
+
+class StepRecorder(StoppingCriteria):
+    """Rides along ``generate`` as a stopping criterion that never stops.
+
+    transformers calls it after each step with the tokens so far. On a CPU the time is noted;
+    on CUDA an event is recorded in the stream, and read only after the window.
+
+    Args:
+        batch_size: rows of the batch.
+        device: where the tokens are.
+    """
+
+    def __init__(self, batch_size: int, device: torch.device) -> None:
+        self._cuda = device.type == "cuda"
+        self._never = torch.zeros(batch_size, dtype=torch.bool, device=device)
+        self._marks: list[Any] = []
+        self._lengths: list[int] = []
+        self._start: Any = None
+
+    def start(self) -> None:
+        """Note the start of the batch."""
+        self._start = self._event() if self._cuda else time.monotonic()
+
+    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+        """Note that ``input_ids`` are there; says that no row is finished."""
+        self._marks.append(self._event() if self._cuda else time.monotonic())
+        self._lengths.append(input_ids.shape[1])
+        return self._never
+
+    def token_times_s(self, prompt_length: int, n_tokens: int) -> tuple[float, ...]:
+        """When each of the first ``n_tokens`` outputs was there, in seconds from the start.
+
+        A step that gave several tokens (speculative decoding) gives each the same time.
+        """
+        times: list[float] = []
+        for mark, length in zip(self._marks, self._lengths, strict=True):
+            reached = min(length - prompt_length, n_tokens)
+            if reached > len(times):
+                times.extend([self._since_start(mark)] * (reached - len(times)))
+        return tuple(times)
+
+    def _since_start(self, mark: Any) -> float:
+        if self._cuda:
+            return from_milli(self._start.elapsed_time(mark))
+        elapsed_s: float = mark - self._start
+        return elapsed_s
+
+    def _event(self) -> Any:
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
