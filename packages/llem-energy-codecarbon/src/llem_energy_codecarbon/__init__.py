@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""CodeCarbon energy sampler of LLenergyMeasure: measured where it can be, estimated elsewhere."""
