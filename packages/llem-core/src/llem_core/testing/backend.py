@@ -1,0 +1,169 @@
+"""A backend with scripted speed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from llem_core.contracts import (
+    BackendSection,
+    BackendSpec,
+    Batch,
+    BatchOutput,
+    CheckReport,
+    DeviceInfo,
+    InferenceBackend,
+    MemoryReading,
+    ModelInfo,
+    Prompt,
+    RequestOutput,
+    Workload,
+)
+from llem_core.errors import BackendError, OutOfMemoryError
+
+Stage = Literal["check", "load", "prepare", "generate", "unload"]
+
+
+class ScriptedConfig(BackendSection):
+    """How a ``ScriptedBackend`` behaves."""
+
+    batch_size: int = Field(1, strict=True, ge=1, description="Prompts a batch.")
+    token_time_s: float = Field(0.0, ge=0, description="Time that each output token takes (s).")
+    output_tokens: int | None = Field(
+        None, description="Tokens of each output; the prompt's limit if not given."
+    )
+    fail_at: Stage | None = Field(None, description="Step that fails.")
+    failure: Literal["backend", "foreign", "memory"] = Field(
+        "backend", description="What it fails with."
+    )
+    gpu_uuids: tuple[str, ...] = Field((), description="GPUs that it says it computes on.")
+    num_processes: int = Field(1, ge=1, description="Data-parallel processes.")
+
+    def process_count(self) -> int:
+        """``num_processes``."""
+        return self.num_processes
+
+
+class ScriptedBackend(InferenceBackend):
+    """Counts words and waits; its outputs, times and failures are known beforehand.
+
+    Attributes:
+        calls: names of the methods that were called, in order.
+    """
+
+    def __init__(self, workload: Workload) -> None:
+        super().__init__(workload)
+        assert isinstance(workload.section, ScriptedConfig)
+        self.section = workload.section
+        self.calls: list[str] = []
+
+    def load(self) -> ModelInfo:
+        """Pretend to load a model of a million parameters."""
+        self._step("load")
+        devices = tuple(DeviceInfo("gpu", "Scripted GPU", u) for u in self.section.gpu_uuids)
+        return ModelInfo(
+            parameters=1_000_000,
+            parameters_non_embedding=800_000,
+            n_layers=2,
+            attention_width=64,
+            dtype="fp32",
+            weights_bytes=4_000_000,
+            devices=devices or (DeviceInfo("cpu", "Scripted CPU"),),
+        )
+
+    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
+        """Batches in the order of the prompts; a word is a token."""
+        self._step("prepare")
+        size = self.section.batch_size
+        groups = [prompts[start : start + size] for start in range(0, len(prompts), size)]
+        return [self._batch(group) for group in groups]
+
+    def generate(self, batch: Batch) -> list[tuple[int, ...]]:
+        """Wait for the longest output's time."""
+        self._step("generate")
+        limits: list[int] = batch.payload
+        lengths = [min(self.section.output_tokens or limit, limit) for limit in limits]
+        time.sleep(self.section.token_time_s * max(lengths))
+        return [tuple(range(length)) for length in lengths]
+
+    def collect(self, batch: Batch, raw: object) -> BatchOutput:
+        """Outputs with evenly spaced token times."""
+        assert isinstance(raw, list)
+        step_s = self.section.token_time_s
+        return BatchOutput(
+            tuple(
+                RequestOutput(
+                    index=index,
+                    output_tokens=len(ids),
+                    token_ids=ids,
+                    token_times_s=tuple(step_s * (i + 1) for i in range(len(ids))),
+                    text=f"output {index}",
+                )
+                for index, ids in zip(batch.indices, raw, strict=True)
+            )
+        )
+
+    def synchronise(self) -> None:
+        """Note the call."""
+        self.calls.append("synchronise")
+
+    def reset_peak_memory(self) -> None:
+        """Note the call."""
+        self.calls.append("reset_peak_memory")
+
+    def memory(self) -> MemoryReading:
+        """A fixed peak."""
+        return MemoryReading(10_000_000, source="scripted")
+
+    def unload(self) -> None:
+        """Note the call, and fail if that is the script."""
+        self._step("unload")
+
+    def _batch(self, prompts: Sequence[Prompt]) -> Batch:
+        most = self.workload.max_input_tokens
+        full = [p.synthetic_tokens or len((p.text or "").split()) for p in prompts]
+        lengths = tuple(min(length, most) for length in full)
+        return Batch(
+            indices=tuple(p.index for p in prompts),
+            input_tokens=lengths,
+            payload=[p.max_new_tokens for p in prompts],
+            padded_tokens=max(lengths) * len(lengths),
+            truncated=sum(length > most for length in full),
+        )
+
+    def _step(self, stage: Stage) -> None:
+        self.calls.append(stage)
+        if self.section.fail_at == stage:
+            raise _failure(self.section, stage)
+
+
+def scripted_backend(
+    name: str = "scripted",
+    create: Callable[[Workload], InferenceBackend] = ScriptedBackend,
+    report: CheckReport | None = None,
+) -> BackendSpec:
+    """The spec of a ``ScriptedBackend``.
+
+    Args:
+        name: its name.
+        create: makes it; pass a function that keeps the backend to look at it afterwards.
+        report: what it says of every workload; where it runs follows ``gpu_uuids`` if not given.
+    """
+
+    def check(workload: Workload) -> CheckReport:
+        assert isinstance(workload.section, ScriptedConfig)
+        if workload.section.fail_at == "check":
+            return CheckReport(problems=("the script says that this cannot run",))
+        return report or CheckReport(device_kind="gpu" if workload.section.gpu_uuids else "cpu")
+
+    return BackendSpec(name, "Waits as its script says.", ScriptedConfig, create, check)
+
+
+def _failure(section: ScriptedConfig, stage: str) -> Exception:
+    message = f"scripted failure at {stage}"
+    if section.failure == "memory":
+        return OutOfMemoryError(message)
+    return BackendError(message) if section.failure == "backend" else RuntimeError(message)

@@ -1,0 +1,48 @@
+"""A plugin object that offers whatever specs it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llem_core.contracts import BackendSpec, SamplerSpec, SinkSpec, hookimpl
+from llem_core.contracts.hookspecs import CONTRACT_VERSION
+
+
+class FakePlugin:
+    """Offers specs; register it with ``Plugins.register``.
+
+    Example::
+
+        plugins = Plugins()
+        plugins.register(FakePlugin(backends=[scripted_backend()]))
+        with use_plugins(plugins):
+            result = run_experiment(model="any", backend="scripted")
+    """
+
+    LLEM_CONTRACT = CONTRACT_VERSION
+
+    def __init__(
+        self,
+        *,
+        backends: Sequence[BackendSpec] = (),
+        samplers: Sequence[SamplerSpec] = (),
+        sinks: Sequence[SinkSpec] = (),
+    ) -> None:
+        self._backends = list(backends)
+        self._samplers = list(samplers)
+        self._sinks = list(sinks)
+
+    @hookimpl
+    def llem_backends(self) -> list[BackendSpec]:
+        """The backends."""
+        return self._backends
+
+    @hookimpl
+    def llem_samplers(self) -> list[SamplerSpec]:
+        """The samplers."""
+        return self._samplers
+
+    @hookimpl
+    def llem_sinks(self) -> list[SinkSpec]:
+        """The sinks."""
+        return self._sinks

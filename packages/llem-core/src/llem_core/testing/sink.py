@@ -1,0 +1,39 @@
+"""A sink that keeps what it receives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llem_core.contracts import ResultSink, Section, SinkSpec
+
+if TYPE_CHECKING:
+    from llem_core.results.finished import FinishedExperiment
+
+
+class MemorySink(ResultSink):
+    """Keeps every finished experiment in ``received``; writes nothing.
+
+    Args:
+        section: none.
+        error: raised instead, if given.
+    """
+
+    def __init__(self, section: Section | None = None, error: Exception | None = None) -> None:
+        super().__init__(section)
+        self.received: list[FinishedExperiment] = []
+        self._error = error
+
+    def write_experiment(self, finished: FinishedExperiment, directory: Path) -> Sequence[Path]:
+        """Keep it."""
+        del directory
+        if self._error is not None:
+            raise self._error
+        self.received.append(finished)
+        return ()
+
+
+def memory_sink(sink: MemorySink, name: str = "memory") -> SinkSpec:
+    """The spec of a given ``MemorySink``, which receives every result."""
+    return SinkSpec(name, "Keeps results in memory.", lambda _: sink, always_on=True)

@@ -1,0 +1,94 @@
+import subprocess
+import sys
+import threading
+
+import pytest
+from llem_energy_zeus.hooks import llem_samplers
+from llem_energy_zeus.periodic import Periodic
+from llem_energy_zeus.processes import list_strangers
+from llem_energy_zeus.wraps import WrapCounter
+
+
+def test_the_plugin_loads_without_zeus():
+    code = (
+        "import sys, llem_energy_zeus.hooks as h; h.llem_samplers();"
+        "print([m for m in ('zeus', 'sklearn', 'numpy', 'pynvml', 'torch') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_sampler_is_offered_above_the_others():
+    (spec,) = llem_samplers()
+    assert (spec.name, spec.priority) == ("zeus", 300)
+    assert "GPU" in spec.remedy
+
+
+def test_a_zone_that_wraps_is_counted(tmp_path):
+    zone = tmp_path / "energy_uj"
+    zone.write_text("900\n")
+    counter = WrapCounter(zone)
+    counts = []
+    for value in ("950", "10", "20", "5"):
+        zone.write_text(value)
+        counts.append(counter.get_num_wraparounds())
+    assert counts == [0, 1, 1, 2]
+
+
+def test_polling_a_zone_that_is_gone_is_quiet_but_reading_it_is_not(tmp_path):
+    zone = tmp_path / "energy_uj"
+    zone.write_text("900")
+    counter = WrapCounter(zone)
+    zone.unlink()
+    counter.poll()
+    with pytest.raises(FileNotFoundError):
+        counter.get_num_wraparounds()
+
+
+def make_process(proc, pid, parent, name):
+    folder = proc / str(pid)
+    folder.mkdir()
+    (folder / "stat").write_text(f"{pid} ({name}) S {parent} 1 1 0")
+    (folder / "comm").write_text(name + "\n")
+
+
+@pytest.fixture
+def proc(tmp_path):
+    for pid, parent, name in [
+        (10, 1, "shell"),
+        (20, 10, "llem"),
+        (30, 20, "worker (of us)"),
+        (40, 10, "somebody else"),
+    ]:
+        make_process(tmp_path, pid, parent, name)
+    return tmp_path
+
+
+def test_strangers_are_those_outside_the_family(proc):
+    pids = [40, 30, 20, 10, 99]
+    assert list_strangers(lambda: pids, 20, proc) == ("40 somebody else", "99 unknown")
+
+
+def test_processes_that_cannot_be_listed_are_none(proc):
+    def refuse():
+        raise OSError("no permission")
+
+    assert list_strangers(refuse, 20, proc) == ()
+
+
+def test_a_periodic_thread_calls_until_it_is_stopped():
+    calls = []
+    thrice = threading.Event()
+
+    def action():
+        calls.append(1)
+        if len(calls) == 3:
+            thrice.set()
+
+    thread = Periodic(0.001, action, "test-periodic")
+    thread.start()
+    assert thrice.wait(30)
+    thread.stop()
+    after = len(calls)
+    assert "test-periodic" not in {other.name for other in threading.enumerate()}
+    assert len(calls) == after
