@@ -46,12 +46,13 @@ class Reader:
     def __init__(self, powers):
         self.powers = list(powers)
         self.may_read, self.all_read = threading.Event(), threading.Event()
+        self.window_over = threading.Event()
 
     def power(self):
         self.may_read.wait(30)
         if not self.powers:
             self.all_read.set()
-            threading.Event().wait(0.5)
+            self.window_over.wait(30)
             return 1.0
         value = self.powers.pop(0)
         if isinstance(value, Exception):
@@ -188,6 +189,7 @@ def test_the_edges_take_the_highest_power_seen():
     source.release()
     device.monitor.counts["gpu_energy"] += 1e-6
     reading = sampler.end("w")
+    source.window_over.set()
     sampler.stop()
     terms = {term.name: term for term in reading.domains[0].uncertainty}
     assert terms["edges"].standard_j == pytest.approx(math.sqrt(2) * 500.0 * 0.1 / math.sqrt(3))
@@ -206,6 +208,7 @@ def test_power_that_cannot_be_read_is_none():
     sampler.begin("w")
     source.release()
     row = sampler.end("w").samples[-1]
+    source.window_over.set()
     sampler.stop()
     assert row.power_w is None
     assert row.temperature_c == 50.0

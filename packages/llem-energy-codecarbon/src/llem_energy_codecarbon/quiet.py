@@ -58,7 +58,6 @@ def silence() -> Iterator[None]:
     """Keep what is printed or warned of off the terminal: amdsmi prints on import."""
     with (
         contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")

@@ -241,7 +241,6 @@ def _silence() -> Iterator[None]:
     """Keep what the libraries print and warn of off the terminal: amdsmi prints on import."""
     with (
         contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
