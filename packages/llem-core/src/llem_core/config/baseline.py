@@ -15,5 +15,5 @@ class BaselineConfig(BaseModel):
 
     enabled: bool = Field(True, description="Measure the baselines.")
     duration_seconds: float = Field(
-        30.0, ge=0.5, le=3600, description="Length of each of the two baselines (s)."
+        30.0, ge=0.1, le=3600, description="Length of each of the two baselines (s)."
     )

@@ -34,6 +34,7 @@ class Command(StrEnum):
     PREPARE = "prepare"
     PREPARE_PREFILL = "prepare_prefill"
     WARM_UP = "warm_up"
+    SETTLE = "settle"
     RUN = "run"
     RUN_PREFILL = "run_prefill"
     COLLECT = "collect"
@@ -94,6 +95,10 @@ class CrewEngine:
         """Run in, all processes at once, as they will be measured."""
         del progress
         self._tell(Command.WARM_UP)
+
+    def settle(self) -> None:
+        """All processes become idle."""
+        self._tell(Command.SETTLE)
 
     def run(self) -> None:
         """Start all processes and wait, without spinning, until the last is done."""

@@ -14,7 +14,7 @@ from llem_core.contracts.workload import Batch, Prompt
 from llem_core.errors import BackendError
 from llem_core.measure.failures import backend_errors
 from llem_core.measure.warmup import Progress, warm_up
-from llem_core.measure.window import WindowRun, run_batches
+from llem_core.measure.window import WindowRun, run_batches, settle
 from llem_core.plugins import plugins
 from llem_core.results.process import ProcessResult, RequestRecord
 from llem_core.results.warmup import WarmupResult
@@ -31,6 +31,9 @@ class Engine(Protocol):
 
     def warm_up(self, progress: Progress) -> None:
         """Run in, if asked for."""
+
+    def settle(self) -> None:
+        """Become idle, just before a window is opened."""
 
     def run(self) -> None:
         """The measured window: generate everything; idle devices at both edges."""
@@ -101,12 +104,15 @@ class LocalEngine:
             with backend_errors("warming up"):
                 self._warmup = warm_up(self._loaded, self._batches, self._config.warmup, progress)
 
+    def settle(self) -> None:
+        """Become idle, and count peak memory from here on."""
+        with backend_errors("settling"):
+            settle(self._loaded)
+
     def run(self) -> None:
         """Generate all batches once."""
-        backend = self._loaded
         with backend_errors("generating"):
-            backend.reset_peak_memory()
-            self._run = run_batches(backend, self._batches)
+            self._run = run_batches(self._loaded, self._batches)
 
     def run_prefill(self) -> None:
         """Run the prefill batches once."""

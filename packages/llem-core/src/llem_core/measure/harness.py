@@ -134,6 +134,7 @@ class _Run:
         time.sleep(self.config.warmup.thermal_floor_seconds)
         self.idle(meter, Phase.LOADED_BASELINE, self.readings.loaded)
         self.state.enter(Phase.MEASURE)
+        engine.settle()
         meter.begin(Phase.MEASURE)
         engine.run()
         self.readings.measured = meter.end(Phase.MEASURE)
@@ -155,6 +156,7 @@ class _Run:
         engine.run_prefill()
         measured = self.readings.measured
         enough_s = min(LONGEST_S, measured.duration_s if measured else LONGEST_S)
+        engine.settle()
         meter.begin(Phase.PHASE_PASSES)
         started_s = time.monotonic()
         while not self.readings.prefill_passes or time.monotonic() - started_s < enough_s:

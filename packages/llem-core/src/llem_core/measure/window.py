@@ -27,17 +27,23 @@ class WindowRun:
     raw: list[object]
 
 
-def run_batches(backend: InferenceBackend, batches: Sequence[Batch]) -> WindowRun:
-    """Generate all batches in order, with the devices synchronised at both edges.
+def settle(backend: InferenceBackend) -> None:
+    """Finish what would otherwise fall into the window that is about to be opened.
 
-    Garbage is collected before, so that a collection of the set-up's leavings does not fall
-    into the window.
+    Garbage of the set-up is collected now, the devices become idle, and peak memory is counted
+    from here on.
     """
+    gc.collect()
+    backend.synchronise()
+    backend.reset_peak_memory()
+
+
+def run_batches(backend: InferenceBackend, batches: Sequence[Batch]) -> WindowRun:
+    """Generate all batches in order, with the devices synchronised at both edges."""
     clock = time.monotonic
     generate = backend.generate
     marks: list[tuple[float, float]] = []
     raw: list[object] = []
-    gc.collect()
     backend.synchronise()
     started_s = clock()
     for batch in batches:
