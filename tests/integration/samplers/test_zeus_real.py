@@ -26,13 +26,15 @@ from llem_energy_zeus.hooks import llem_samplers
 
 spec = llem_samplers()[0]
 sampler = spec.create(SamplerSettings(0.1, spec.section()))
-readings = {}
+readings, sensor = {}, {}
 
 def window(name, **values_uj):
     sampler.begin(name)
     for zone, value in values_uj.items():
         globals()[zone].write_text(str(value))
-    readings[name] = {d.name: d for d in sampler.end(name).domains}
+    reading = sampler.end(name)
+    readings[name] = {d.name: d for d in reading.domains}
+    sensor.update(reading.sensor)
 
 sampler.start()
 children = len(multiprocessing.active_children())
@@ -40,7 +42,8 @@ window("plain", package=8_000_000, dram=1_500_000, psys=10_000_000)
 window("wrapped", package=500_000, dram=1_600_000, psys=11_000_000)
 window("still", dram=1_700_000, psys=12_000_000)
 window("broken", package="nothing", dram=1_800_000, psys=13_000_000)
-package.write_text("1000000")
+package.write_text("0")
+window("outside", package=1_000_000)
 sampler.begin("outer")
 sampler.begin("inner")
 package.write_text("2000000")
@@ -55,7 +58,7 @@ tell(
     energies={w: {n: d.energy_j for n, d in found.items()} for w, found in readings.items()},
     reasons={w: {n: d.reason for n, d in found.items()} for w, found in readings.items()},
     kinds={name: d.kind for name, d in readings["plain"].items()},
-    labels={name: d.label for name, d in readings["plain"].items()},
+    sensor=sensor,
     nested=[inner.domains[0].energy_j, outer.domains[0].energy_j],
     children=children, threads=[thread.name for thread in threading.enumerate()],
     loaded=[name for name in ("torch", "transformers") if name in sys.modules],
@@ -68,17 +71,18 @@ def test_rapl_zones_are_told_through_zeus(run_script, tmp_path):
     told = done.told
     assert (done.stdout, done.stderr) == ("", "")
     assert done.files == []
-    assert told["kinds"] == {"cpu:0": "cpu", "dram:0": "dram", "psys:1": "other"}
-    assert "contains the packages" in told["labels"]["psys:1"]
+    # The platform's zone has the packages in it and must not be summed with them.
+    assert told["kinds"] == {"cpu:0": "cpu", "dram:0": "dram"}
+    assert told["sensor"]["rapl_zones_left_out"] == ["psys"]
     energies = told["energies"]
-    assert energies["plain"] == pytest.approx({"cpu:0": 3.0, "dram:0": 0.5, "psys:1": 1.0})
+    assert energies["plain"] == pytest.approx({"cpu:0": 3.0, "dram:0": 0.5})
     assert energies["wrapped"]["cpu:0"] == pytest.approx(10.0 - 8.0 + 0.5)
     assert energies["wrapped"]["dram:0"] == pytest.approx(0.1)
     assert energies["still"]["cpu:0"] is None
     assert "did not move" in told["reasons"]["still"]["cpu:0"]
     assert energies["broken"]["cpu:0"] is None
     assert "could not close" in told["reasons"]["broken"]["cpu:0"]
-    assert energies["broken"]["psys:1"] == pytest.approx(1.0)
+    assert energies["outside"]["cpu:0"] == pytest.approx(1.0)
     assert told["nested"] == pytest.approx([1.0, 3.0])
     assert energies["again"]["cpu:0"] == pytest.approx(2.0)
     assert told["children"] == 0

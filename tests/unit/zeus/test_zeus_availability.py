@@ -64,3 +64,10 @@ def test_rapl_that_zeus_would_refuse_in_whole_does_not_count(rapl):
 def test_the_folder_of_a_container_counts_where_there_is_no_other(rapl, tmp_path):
     make_zone(rapl, "intel-rapl:0", "package-0")
     assert zeus_availability([tmp_path / "none", rapl], no_gpu).usable
+
+
+def test_a_zone_that_is_no_package_does_not_count(rapl):
+    make_zone(rapl, "intel-rapl:0", "psys")
+    assert not zeus_availability([rapl], no_gpu).usable
+    make_zone(rapl, "intel-rapl:1", "package-0")
+    assert zeus_availability([rapl], no_gpu).domains == ("cpu",)

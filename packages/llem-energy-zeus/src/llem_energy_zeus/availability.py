@@ -81,7 +81,7 @@ def read_rapl(folders: Sequence[Path]) -> tuple[int, bool, str]:
     """Look for RAPL zones whose energy can be read by this user.
 
     Returns:
-        The number of readable zones, whether one has memory below it, and a clause.
+        The number of readable packages, whether one has memory below it, and a clause.
     """
     folder = next((folder for folder in folders if folder.exists()), None)
     if folder is None:
@@ -93,8 +93,9 @@ def read_rapl(folders: Sequence[Path]) -> tuple[int, bool, str]:
     if len(readable) < len(zones):
         # Zeus gives up on all packages when it may not read one of them.
         return 0, False, f"RAPL is readable only in part ({folder}/*/energy_uj)"
-    has_dram = any(_has_dram(zone) for zone in readable)
-    return len(readable), has_dram, f"RAPL has {len(readable)} readable zones"
+    packages = [zone for zone in readable if _kind(zone / "name").startswith("package")]
+    has_dram = any(_has_dram(zone) for zone in packages)
+    return len(packages), has_dram, f"RAPL has {len(packages)} readable packages"
 
 
 def _has_counter(pynvml: object, index: int) -> bool:
@@ -115,10 +116,14 @@ def _readable(path: Path) -> bool:
 
 
 def _has_dram(zone: Path) -> bool:
-    for name in zone.glob("intel-rapl:*/name"):
-        try:
-            if name.read_text().strip() == "dram" and _readable(name.with_name("energy_uj")):
-                return True
-        except OSError:
-            continue
-    return False
+    return any(
+        _kind(name) == "dram" and _readable(name.with_name("energy_uj"))
+        for name in zone.glob("intel-rapl:*/name")
+    )
+
+
+def _kind(name: Path) -> str:
+    try:
+        return name.read_text().strip()
+    except OSError:
+        return ""

@@ -115,26 +115,27 @@ def _open_cpus(
         return [], []
     devices: list[Device] = []
     wraps: list[WrapCounter] = []
+    left_out = []
     for index, cpu in enumerate(cpus.cpus):
+        zone = str(getattr(getattr(cpu, "rapl_file", None), "name", f"package-{cpu.cpu_index}"))
+        if not zone.startswith("package"):
+            # Zeus takes every zone at the top for a package. The zone psys is the whole
+            # platform with the packages in it: summed with them it would count them twice.
+            left_out.append(zone)
+            continue
         wraps += _count_wraps(cpu)
-        domains = _cpu_domains(cpu, cpus.supports_get_dram_energy_consumption(index))
+        domains = _cpu_domains(cpu, zone, cpus.supports_get_dram_energy_consumption(index))
         monitor = monitor_class(gpu_indices=[], cpu_indices=[index])
         devices.append(Device(index, domains, monitor))
-    facts["rapl_zones"] = len(devices)
+    facts["rapl_packages"] = len(devices)
+    facts["rapl_zones_left_out"] = left_out
     return devices, wraps
 
 
-def _cpu_domains(cpu: Any, has_dram: bool) -> tuple[Domain, ...]:
+def _cpu_domains(cpu: Any, zone: str, has_dram: bool) -> tuple[Domain, ...]:
     number = cpu.cpu_index
-    zone = getattr(getattr(cpu, "rapl_file", None), "name", f"package-{number}")
     package = Counter(RAPL_PERIOD_S, RAPL_STEP_J, RAPL_GAIN, MOST_PACKAGE_W)
-    if not zone.startswith("package"):
-        # Zeus takes every zone at the top for a package; psys is the whole platform and has
-        # the packages in it, so it must not be summed with them.
-        label = f"RAPL {zone} (contains the packages)" if zone == "psys" else f"RAPL {zone}"
-        domains = [Domain(f"{zone}:{number}", "other", label, "cpu_energy", package)]
-    else:
-        domains = [Domain(f"cpu:{number}", "cpu", f"RAPL {zone}", "cpu_energy", package)]
+    domains = [Domain(f"cpu:{number}", "cpu", f"RAPL {zone}", "cpu_energy", package)]
     if has_dram:
         dram = Counter(RAPL_PERIOD_S, RAPL_STEP_J, DRAM_GAIN, MOST_PACKAGE_W)
         label = f"RAPL dram of {zone}"
