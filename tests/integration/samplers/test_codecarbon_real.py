@@ -114,7 +114,7 @@ for number in (0, 1):
     zone.mkdir(parents=True)
     (zone / "name").write_text(f"package-{number}\\n")
     (zone / "energy_uj").write_text(str(1_000_000 * (number + 5)))
-    (zone / "max_energy_range_uj").write_text("262143000000")
+    (zone / "max_energy_range_uj").write_text("10000000")
     zones.append(zone / "energy_uj")
 
 def open_rapl(config):
@@ -151,7 +151,7 @@ def test_rapl_is_measured_summed_over_packages_and_never_zero(run_script, tmp_pa
     told = run_script(RAPL, [tmp_path / "powercap"]).told
     plain_j, wrapped_j, unreadable_j, no_baseline_j, after_j = told["energies"]
     assert plain_j == pytest.approx(3.0 + 1.5)
-    assert wrapped_j == pytest.approx(262143.0 - 7.5 + 0.5)
+    assert wrapped_j == pytest.approx(10.0 - 7.5 + 0.5)
     assert unreadable_j is None
     assert "could not read a RAPL zone" in told["reasons"][2]
     # The zone was still unreadable when this window opened.

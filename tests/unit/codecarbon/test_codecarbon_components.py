@@ -36,7 +36,7 @@ class Device:
         self.power_w, self.started = 100.0, 0
 
     def get_static_details(self):
-        return {"uuid": self.uuid, "gpu_index": self.index, "name": "Some GPU"}
+        return {"uuid": self.uuid, "gpu_index": self.index, "name": "Some GPU", "power_limit": 700}
 
     def start(self):
         self.started += 1
@@ -95,6 +95,7 @@ def test_a_board_with_a_counter_is_measured():
     subject = board(device)
     (domain,) = subject.domains
     assert (domain.name, domain.label, domain.method) == ("GPU-a", "Some GPU", "counter")
+    assert domain.meter.limit_w == 700
     (share,) = subject.measure(2.0)
     assert (share.energy_j, share.lost) == (pytest.approx(200.0), None)
 

@@ -1,6 +1,7 @@
 import logging
 import math
 import threading
+from dataclasses import replace
 
 import pytest
 from llem_core.contracts import SamplerSettings
@@ -123,6 +124,16 @@ def test_no_energy_is_a_reason_not_zero(start):
     domain = only(sampler.end("w"))
     assert domain.energy_j is None
     assert "no energy" in domain.reason
+
+
+def test_a_jump_is_a_reason(start):
+    board = Pending(meter=replace(NVML, limit_w=700.0))
+    sampler = start(board)
+    sampler.begin("w")
+    board.pending_j = 1e6
+    domain = only(sampler.end("w"))
+    assert domain.energy_j is None
+    assert "jumped" in domain.reason
 
 
 def test_long_windows_are_measured_in_between_and_sampled(start):

@@ -55,6 +55,7 @@ def make_process(proc, pid, parent, name):
 @pytest.fixture
 def proc(tmp_path):
     for pid, parent, name in [
+        (1, 0, "init"),
         (10, 1, "shell"),
         (20, 10, "llem"),
         (30, 20, "worker (of us)"),
@@ -65,7 +66,7 @@ def proc(tmp_path):
 
 
 def test_strangers_are_those_outside_the_family(proc):
-    pids = [40, 30, 20, 10, 99]
+    pids = [40, 30, 20, 10, 1, 99]
     assert list_strangers(lambda: pids, 20, proc) == ("40 somebody else", "99 unknown")
 
 

@@ -7,7 +7,7 @@ with no lock against a measurement that is asked for at a window's edge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from llem_core.contracts import DomainKind, EnergyMethod
@@ -137,8 +137,10 @@ class Board:
         static = device.get_static_details()
         self._name = str(static.get("uuid") or f"gpu:{static['gpu_index']}")
         self._has_counter = bool(device._has_counter)
+        limit_w = static.get("power_limit")
+        meter = replace(NVML, limit_w=None if limit_w is None else float(limit_w))
         method: EnergyMethod = "counter" if self._has_counter else "integrated"
-        self.domains = (Domain(self._name, "gpu", static.get("name"), method, NVML),)
+        self.domains = (Domain(self._name, "gpu", static.get("name"), method, meter),)
 
     def start(self) -> None:
         """Forget what was before."""

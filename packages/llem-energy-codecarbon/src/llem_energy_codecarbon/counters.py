@@ -24,19 +24,33 @@ class Meter:
         period_s: longest time between two updates of its count.
         step_j: smallest step of its count.
         gain: relative standard uncertainty of its scale.
+        limit_w: highest power that the device can draw; ``None`` where unknown.
     """
 
     period_s: float
     step_j: float
     gain: float
+    limit_w: float | None = None
 
 
 NVML = Meter(period_s=0.1, step_j=0.001, gain=GPU_GAIN)
 """The slowest refresh of NVML's counter is 100 ms (arXiv 2312.02741); its unit is the mJ."""
 
-RAPL = Meter(period_s=0.001, step_j=61e-6, gain=CPU_GAIN)
+RAPL = Meter(period_s=0.001, step_j=61e-6, gain=CPU_GAIN, limit_w=16_000.0)
 """RAPL is updated every millisecond, in steps of 2^-14 J on most processors (Intel, Software
-Developer's Manual, volume 3, "RAPL interfaces")."""
+Developer's Manual, volume 3, "RAPL interfaces"). The limit is more than the packages of any
+machine draw together."""
+
+
+def jump(meter: Meter, energy_j: float, duration_s: float) -> str | None:
+    """Say why an energy cannot be one: more than twice the device's limit over the window
+    and one update at each edge. ``None`` if it can."""
+    if meter.limit_w is None or energy_j <= 2 * meter.limit_w * (duration_s + 2 * meter.period_s):
+        return None
+    return (
+        f"its energy counter jumped by {energy_j:.4g} J in {duration_s:.3g} s, more than the "
+        f"device can draw ({meter.limit_w:.0f} W)"
+    )
 
 
 def counter_budget(

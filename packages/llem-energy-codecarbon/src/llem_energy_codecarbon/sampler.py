@@ -17,7 +17,7 @@ from llem_core.errors import EnergyError
 
 from llem_energy_codecarbon.components import Domain
 from llem_energy_codecarbon.config import CodeCarbonConfig
-from llem_energy_codecarbon.counters import counter_budget, integral_budget
+from llem_energy_codecarbon.counters import counter_budget, integral_budget, jump
 from llem_energy_codecarbon.ledger import Ledger, State, Total
 from llem_energy_codecarbon.opening import Opened, open_components
 from llem_energy_codecarbon.periodic import Periodic
@@ -149,6 +149,8 @@ def _reading(
     reason = after.reason if after.losses > before.losses else None
     if reason is None and energy_j <= 0:
         reason = f"CodeCarbon told no energy for the window of {duration_s:.3g} s"
+    if reason is None and domain.meter is not None:
+        reason = jump(domain.meter, energy_j, duration_s)
     if reason is not None:
         return DomainReading(domain.name, domain.kind, None, domain.method, reason, domain.label)
     if domain.method != "counter":

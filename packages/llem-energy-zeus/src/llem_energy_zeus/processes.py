@@ -33,7 +33,7 @@ def list_strangers(
 
 def _ancestors(pid: int, proc: Path) -> list[int]:
     chain = []
-    while pid > 1 and pid not in chain:
+    while pid > 0 and pid not in chain:
         chain.append(pid)
         try:
             stat = (proc / str(pid) / "stat").read_text()
