@@ -25,6 +25,7 @@ from llem_core.measure.warmup import Progress
 from llem_core.results.process import ProcessResult
 
 _JOIN_S = 10.0
+_GRACE_S = 3.0
 
 
 class Command(StrEnum):
@@ -123,7 +124,7 @@ class CrewEngine:
         for pipe in pipes:
             pipe.close()  # a child whose pipe closes ends
         for child in children:
-            child.join(_JOIN_S)
+            child.join(_GRACE_S)
             if child.is_alive():
                 child.kill()
                 child.join()

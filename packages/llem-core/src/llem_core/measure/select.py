@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llem_core.config.experiment import ExperimentConfig
+from llem_core.contracts.backend import BackendSpec
 from llem_core.contracts.readings import Availability
 from llem_core.contracts.sampler import EnergySampler, SamplerSettings, SamplerSpec
 from llem_core.errors import EnergyError, PreFlightError
@@ -46,8 +48,22 @@ def start_sampler(config: ExperimentConfig, device_kind: str) -> Choice:
     return _best(config, device_kind)
 
 
-def ask_availability(spec: SamplerSpec) -> Availability:
-    """The sampler's own word on whether it is usable; a failure to tell is a no."""
+def candidates(
+    config: ExperimentConfig, device_kind: str
+) -> Iterator[tuple[SamplerSpec, str | None]]:
+    """Samplers in the order in which they would be tried, each with why it cannot be used."""
+    wanted = config.energy.sampler
+    if wanted not in {"auto", None}:
+        spec = plugins().samplers.get(str(wanted))
+        yield spec, _unfit(spec, device_kind)
+        return
+    for spec in sorted(plugins().samplers, key=lambda spec: -spec.priority):
+        if spec.priority > 0:
+            yield spec, _unfit(spec, device_kind)
+
+
+def ask_availability(spec: BackendSpec | SamplerSpec) -> Availability:
+    """A plugin's own word on whether it is usable; a failure to tell is a no."""
     try:
         return spec.availability()
     except Exception as error:  # noqa: BLE001 - a sampler's failure must not harm the others
@@ -67,9 +83,7 @@ def _named(config: ExperimentConfig, spec: SamplerSpec, device_kind: str) -> Cho
 def _best(config: ExperimentConfig, device_kind: str) -> Choice:
     failed: list[str] = []
     reasons: list[str] = []
-    ranked = sorted(plugins().samplers, key=lambda spec: -spec.priority)
-    for spec in (spec for spec in ranked if spec.priority > 0):
-        why_not = _unfit(spec, device_kind)
+    for spec, why_not in candidates(config, device_kind):
         if why_not:
             remedy = f" ({spec.remedy})" if spec.remedy else ""
             reasons.append(f"{spec.name}: {why_not}{remedy}")
