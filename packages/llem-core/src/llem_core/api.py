@@ -25,7 +25,7 @@ from llem_core.measure.harness import measure
 from llem_core.plugins import plugins
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.store import check_writable, new_experiment_folder
-from llem_core.sinks.deliver import deliver
+from llem_core.deliver import deliver
 
 _HOOKS = {
     ExperimentStarted: "llem_experiment_started",
