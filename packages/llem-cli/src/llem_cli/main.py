@@ -1,0 +1,104 @@
+"""The program ``llem``: the one place in which errors become exit codes.
+
+0: done. 1: the run failed. 2: usage or configuration. 130 and 143: interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from llem_cli.output import note, write_stderr
+from llem_cli.session import Session
+
+FAILED = 1
+USAGE = 2
+
+
+def main() -> int:
+    """Run the program with the process's arguments and signals."""
+    session = Session()
+    try:
+        session.interruption.catch()
+        code = execute(sys.argv[1:], session)
+    except KeyboardInterrupt:  # it came while another error was being told
+        code = _interrupted(session)
+    session.interruption.release()
+    return code
+
+
+def execute(arguments: Sequence[str], session: Session | None = None) -> int:
+    """Run one command and give its exit code; every error has been told on stderr."""
+    session = session or Session()
+    try:
+        code = _invoke(arguments, session)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost edge
+        if session.interruption.number is not None or _is_interrupt(error):
+            return _interrupted(session)
+        return _tell(error, session)
+    # A library may have swallowed the signal's exception.
+    return code if session.interruption.number is None else _interrupted(session)
+
+
+def _invoke(arguments: Sequence[str], session: Session) -> int:
+    # Not at the top, so that Ctrl+C during these imports ends like any other.
+    from llem_cli.cli import cli
+
+    code = cli.main(list(arguments), prog_name="llem", standalone_mode=False, obj=session)
+    return code if isinstance(code, int) else 0
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    import click
+
+    return isinstance(error, KeyboardInterrupt | click.Abort)
+
+
+def _interrupted(session: Session) -> int:
+    _end_children()
+    write_stderr("Interrupted.\n")
+    return session.interruption.exit_code
+
+
+def _end_children() -> None:
+    """Kill what is left of the data-parallel processes; at exit Python would wait for them."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    if multiprocessing is not None:
+        for child in multiprocessing.active_children():
+            child.kill()
+
+
+def _tell(error: BaseException, session: Session) -> int:
+    """Say what went wrong in one paragraph, and give the exit code that belongs to it."""
+    import click
+
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    from llem_core.errors import LLEMError
+
+    if session.verbose:
+        import traceback
+
+        write_stderr("".join(traceback.format_exception(error)))
+    if isinstance(error, LLEMError):
+        note(f"Error: {_one_line(error)}")
+        return error.exit_code
+    if _is_validation_error(error):
+        note(f"Error: {_one_line(error)}")
+        return USAGE
+    hint = "" if session.verbose else " Run the same with --verbose to see where it happened."
+    note(
+        f"Error: internal error ({type(error).__name__}: {_one_line(error)}). This is a mistake "
+        f"in llem or in one of its plugins, not in your configuration.{hint}"
+    )
+    return FAILED
+
+
+def _is_validation_error(error: BaseException) -> bool:
+    pydantic = sys.modules.get("pydantic")
+    return pydantic is not None and isinstance(error, pydantic.ValidationError)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

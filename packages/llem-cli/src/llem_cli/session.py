@@ -1,0 +1,20 @@
+"""What one call of the program shares between its commands and its error handling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from llem_cli.signals import Interruption
+
+
+@dataclass
+class Session:
+    """One call of ``llem``.
+
+    Attributes:
+        verbose: whether errors come with their traceback.
+        interruption: the signal that asked it to end, if any.
+    """
+
+    verbose: bool = False
+    interruption: Interruption = field(default_factory=Interruption)

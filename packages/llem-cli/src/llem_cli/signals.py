@@ -1,0 +1,51 @@
+"""Ctrl+C and SIGTERM, remembered even where a library swallows or disguises them."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import NoReturn
+
+_CAUGHT = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """Notes the signal that asked this process to end.
+
+    A ``KeyboardInterrupt`` that is raised while a library is being imported may come out as an
+    ``ImportError``, or not at all; ``number`` stays.
+
+    Attributes:
+        number: the signal; ``None`` until there was one.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    def catch(self) -> None:
+        """From now on, both signals raise ``KeyboardInterrupt``; for the main thread only."""
+        for number in _CAUGHT:
+            signal.signal(number, self._note)
+
+    def release(self) -> None:
+        """From now on, both signals end the process at once and without a word.
+
+        For the very end of the program, when everything is written.
+        """
+        for number in _CAUGHT:
+            signal.signal(number, signal.SIG_DFL)
+
+    def raise_if_any(self) -> None:
+        """Raise ``KeyboardInterrupt`` if there was a signal that somebody swallowed."""
+        if self.number is not None:
+            raise KeyboardInterrupt
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell gives for a process that this signal ended: 130 or 143."""
+        return 128 + (self.number or signal.SIGINT)
+
+    def _note(self, number: int, frame: FrameType | None) -> NoReturn:
+        del frame
+        self.number = number
+        raise KeyboardInterrupt

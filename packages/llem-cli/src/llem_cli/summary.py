@@ -1,0 +1,121 @@
+"""What a researcher wants of one experiment at a glance, as plain text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from llem_core.results.experiment import ExperimentResult
+from llem_core.results.latency import LatencyStatistics
+from llem_core.units import format_bytes, format_duration, format_si
+
+from llem_cli.energy_summary import energy_block
+from llem_cli.table import Block, render
+
+
+def summarise(result: ExperimentResult, files: Iterable[Path] = ()) -> str:
+    """The summary of one result.
+
+    Args:
+        result: the result.
+        files: what was written.
+    """
+    return render(
+        [
+            _experiment(result),
+            energy_block(result),
+            _speed(result),
+            _memory(result),
+            _compute(result),
+            Block("Warnings", items=list(result.measurement_warnings)),
+            Block("Files", items=[_relative(path) for path in files]),
+        ]
+    )
+
+
+def _experiment(result: ExperimentResult) -> Block:
+    record = result.model_record
+    block = Block("Experiment", f"configuration {result.measurement_config_hash}")
+    random = " (random weights)" if record.random_weights else ""
+    block.add("model", f"{result.model}{random}")
+    block.add("backend", result.backend)
+    block.add("device", ", ".join(record.devices) or "unknown")
+    block.add("dtype", record.dtype or "unknown")
+    size = _batch_size(result)
+    block.add("batch size", None if size is None else str(size))
+    if len(result.processes) > 1:
+        block.add("processes", str(len(result.processes)))
+    block.add("requests", f"{result.n_requests:,}")
+    block.add("tokens", f"{result.input_tokens:,} in, {result.output_tokens:,} out")
+    block.add("measured for", format_duration(result.duration_s))
+    return block
+
+
+def _batch_size(result: ExperimentResult) -> Any:
+    """What the engine says it used, else what was configured."""
+    effective = result.effective_config
+    chosen = effective.get("effective", {}).get("batch_size")
+    section = effective.get(result.backend)
+    return chosen or (section.get("batch_size") if isinstance(section, dict) else None)
+
+
+def _speed(result: ExperimentResult) -> Block:
+    block = Block("Speed")
+    block.add("output tokens", f"{_rate(result.output_tokens_per_second)} tokens/s")
+    block.add("requests", f"{_rate(result.requests_per_second)} requests/s")
+    for label, name in (
+        ("time to first token", "time_to_first_token"),
+        ("between tokens", "inter_token_latency"),
+        ("end to end", "end_to_end_latency"),
+    ):
+        statistics: LatencyStatistics | None = getattr(result, name)
+        if statistics is None:
+            block.add(label, f"none: {result.missing_reason(name)}")
+        else:
+            block.add(label, _latency(statistics))
+    return block
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= 1000 else f"{per_second:.3g}"
+
+
+def _latency(statistics: LatencyStatistics) -> str:
+    shown = (("p50", statistics.p50_s), ("p95", statistics.p95_s), ("mean", statistics.mean_s))
+    return ", ".join(f"{name} {format_si(value_s, 's')}" for name, value_s in shown)
+
+
+def _memory(result: ExperimentResult) -> Block:
+    block = Block("Memory")
+    for label, name in (("peak", "peak_memory_bytes"), ("weights", "weights_memory_bytes")):
+        size_bytes: int | None = getattr(result, name)
+        if size_bytes is None:
+            block.add(label, f"none: {result.missing_reason(name)}")
+        else:
+            block.add(label, format_bytes(size_bytes))
+    if result.peak_memory_bytes is not None:
+        block.add("peak read from", result.memory_source)
+    return block
+
+
+def _compute(result: ExperimentResult) -> Block:
+    flops = result.flops
+    block = Block("Compute")
+    if flops.flops_per_second is None:
+        return block
+    block.add(
+        "rate", f"{format_si(flops.flops_per_second, 'FLOP/s')} ({flops.confidence} confidence)"
+    )
+    if flops.model_flops_utilisation is not None and flops.peak_flops_per_second is not None:
+        peak = format_si(flops.peak_flops_per_second, "FLOP/s")
+        block.add("utilisation (MFU)", f"{flops.model_flops_utilisation:.2%} of {peak}")
+    return block
+
+
+def _relative(path: Path) -> str:
+    """The path from here, if it is below this folder; otherwise in full."""
+    full = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow the user's own links
+    here = os.path.join(os.getcwd(), "")  # noqa: PTH109, PTH118 - compared as text
+    return full.removeprefix(here)

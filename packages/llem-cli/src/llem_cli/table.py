@@ -1,0 +1,63 @@
+"""Blocks of aligned plain text that read well without colour."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from llem_cli.output import width
+
+_LABEL_COLUMNS = 22
+_INDENT = "  "
+
+
+@dataclass(slots=True)
+class Block:
+    """A heading with rows of label and value, and items under them.
+
+    Attributes:
+        title: the heading.
+        remark: what stands beside it.
+        rows: label and value.
+        items: paragraphs, each with a dash before it.
+    """
+
+    title: str
+    remark: str = ""
+    rows: list[tuple[str, str]] = field(default_factory=list)
+    items: list[str] = field(default_factory=list)
+
+    def add(self, label: str, value: str | None) -> None:
+        """Add a row; nothing for a value that is ``None``."""
+        if value is not None:
+            self.rows.append((label, value))
+
+    def lines(self) -> list[str]:
+        """The block's lines, wrapped to the terminal."""
+        heading = f"{self.title:<{len(_INDENT) + _LABEL_COLUMNS}}{self.remark}".rstrip()
+        lines = _wrap(heading, "", " " * (len(_INDENT) + _LABEL_COLUMNS))
+        for label, value in self.rows:
+            first = f"{_INDENT}{label:<{_LABEL_COLUMNS - 1}} "
+            lines += _wrap(value, first, " " * (len(_INDENT) + _LABEL_COLUMNS))
+        for item in self.items:
+            lines += _wrap(item, f"{_INDENT}- ", f"{_INDENT}  ")
+        return lines
+
+
+def render(blocks: Sequence[Block]) -> str:
+    """All blocks that have anything to say, an empty line between them."""
+    told = [block for block in blocks if block.rows or block.items or block.remark]
+    return "\n\n".join("\n".join(block.lines()) for block in told)
+
+
+def _wrap(text: str, first: str, other: str) -> list[str]:
+    wrapped = textwrap.wrap(
+        text,
+        width(),
+        initial_indent=first,
+        subsequent_indent=other,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return wrapped or [first.rstrip()]
