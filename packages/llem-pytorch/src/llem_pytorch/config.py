@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 from llem_core.contracts import BackendSection
 from pydantic import Field, model_validator
 
+from llem_pytorch.conflicts import conflicts
+
 Count = Annotated[int, Field(strict=True, ge=1)]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
 
@@ -143,83 +145,6 @@ class PyTorchConfig(BackendSection):
 
     @model_validator(mode="after")
     def _options_fit_each_other(self) -> Self:
-        for conflict in self._conflicts():
+        for conflict in conflicts(self):
             raise ValueError(conflict)
         return self
-
-    def _conflicts(self) -> list[str]:
-        beams = self.num_beams is not None and self.num_beams > 1
-        rules = (
-            (
-                self.load_in_4bit and self.load_in_8bit,
-                "load_in_4bit and load_in_8bit exclude each other; set one of them",
-            ),
-            (
-                not self.load_in_4bit and self._any("bnb_4bit_"),
-                "bnb_4bit_* options have no effect without load_in_4bit: true",
-            ),
-            (
-                not beams and (self.length_penalty, self.early_stopping) != (None, None),
-                "length_penalty and early_stopping have no effect without num_beams of 2 or more",
-            ),
-            (
-                self.batching == "dynamic" and self.max_batch_tokens is None,
-                "batching: dynamic needs max_batch_tokens",
-            ),
-            (
-                self.batching == "static" and self.max_batch_tokens is not None,
-                "max_batch_tokens has no effect without batching: dynamic",
-            ),
-            (
-                self.assistant_model is not None and self.prompt_lookup_num_tokens is not None,
-                "assistant_model and prompt_lookup_num_tokens exclude each other; set one of them",
-            ),
-            (
-                self.speculative and self.batch_size > 1,
-                "assistant_model and prompt_lookup_num_tokens need batch_size: 1",
-            ),
-            (
-                self.speculative and beams,
-                "assistant_model and prompt_lookup_num_tokens exclude num_beams",
-            ),
-            (
-                self.speculative and self.use_cache is False,
-                "assistant_model and prompt_lookup_num_tokens need the cache; remove use_cache",
-            ),
-            (
-                self.assistant_model is None and self._any("num_assistant", "assistant_conf"),
-                "num_assistant_* and assistant_confidence_threshold have no effect without "
-                "assistant_model",
-            ),
-            (
-                self.prompt_lookup_num_tokens is None and self.max_matching_ngram_size is not None,
-                "max_matching_ngram_size has no effect without prompt_lookup_num_tokens",
-            ),
-            (
-                self.use_cache is False and self.cache_implementation is not None,
-                "cache_implementation has no effect with use_cache: false",
-            ),
-            (
-                not self.torch_compile and self._any("compile_"),
-                "compile_fullgraph and compile_dynamic have no effect without torch_compile",
-            ),
-            (
-                self.device_map is None and (self.max_memory or self.offload_folder) is not None,
-                "max_memory and offload_folder have no effect without device_map",
-            ),
-            (
-                self.device is not None and self.device_map is not None,
-                "device and device_map exclude each other; set one of them",
-            ),
-            (
-                self.load_format == "dummy"
-                and (self.quantised or self.device_map is not None or self.gguf_file is not None),
-                "load_format: dummy makes weights in place; it takes no quantisation, device_map "
-                "or gguf_file",
-            ),
-        )
-        return [message for broken, message in rules if broken]
-
-    def _any(self, *prefixes: str) -> bool:
-        names = [n for n in type(self).model_fields if n.startswith(prefixes)]
-        return any(getattr(self, name) is not None for name in names)
