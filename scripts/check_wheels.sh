@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Builds all wheels, installs `llem-core llem-pytorch` by name into a fresh environment outside
+# the checkout, and measures an experiment there. Then llem-core alone, without click or torch.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+uv build --quiet --all-packages --wheel --out-dir "$place/wheels"
+# Third-party versions are those of the lock; ours come from the wheels.
+uv export --quiet --locked --no-dev --no-emit-workspace --no-hashes --format requirements-txt \
+    --output-file "$place/constraints.txt"
+
+install() { # <environment> <distribution>...
+    local environment=$1
+    shift
+    uv venv --quiet "$place/$environment"
+    uv pip install --quiet --python "$place/$environment/bin/python" \
+        --find-links "$place/wheels" --constraints "$place/constraints.txt" "$@"
+}
+
+cd "$place"
+install full llem-core llem-pytorch
+full/bin/llem --version
+full/bin/llem run -n 3 --set baseline.duration_seconds=0.2 --set max_output_tokens=8 \
+    --output "$place/results" | tee "$place/summary.txt"
+test "$(find results -name result.json | wc -l)" -eq 1
+grep -q "not measured\|J" "$place/summary.txt"
+
+install bare llem-core
+bare/bin/python - <<'PY'
+import importlib.util
+import sys
+
+import llenergymeasure
+
+for name in llenergymeasure.__all__:
+    getattr(llenergymeasure, name)
+loaded = {"torch", "transformers", "click"} & set(sys.modules)
+assert not loaded, f"importing llenergymeasure loaded {loaded}"
+for name in ("torch", "click"):
+    assert importlib.util.find_spec(name) is None, f"llem-core alone brought {name}"
+PY
+echo "wheels: llem-core and llem-pytorch installed by name measure; llem-core alone imports"
