@@ -6,10 +6,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from llem_cli.output import note, write_stderr
-from llem_cli.session import Session
+from llem_cli.signals import Interruption
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llem_cli.session import Session
+
+# All other imports stand in functions: until `catch` has been called, Ctrl+C shows a traceback.
 
 FAILED = 1
 USAGE = 2
@@ -17,31 +23,32 @@ USAGE = 2
 
 def main() -> int:
     """Run the program with the process's arguments and signals."""
-    session = Session()
+    interruption = Interruption()
     try:
-        session.interruption.catch()
-        code = execute(sys.argv[1:], session)
+        interruption.catch()
+        code = execute(sys.argv[1:], interruption)
     except KeyboardInterrupt:  # it came while another error was being told
-        code = _interrupted(session)
-    session.interruption.release()
+        code = _interrupted(interruption)
+    interruption.release()
     return code
 
 
-def execute(arguments: Sequence[str], session: Session | None = None) -> int:
+def execute(arguments: Sequence[str], interruption: Interruption | None = None) -> int:
     """Run one command and give its exit code; every error has been told on stderr."""
-    session = session or Session()
+    from llem_cli.session import Session
+
+    session = Session(interruption=interruption or Interruption())
     try:
         code = _invoke(arguments, session)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost edge
         if session.interruption.number is not None or _is_interrupt(error):
-            return _interrupted(session)
+            return _interrupted(session.interruption)
         return _tell(error, session)
     # A library may have swallowed the signal's exception.
-    return code if session.interruption.number is None else _interrupted(session)
+    return code if session.interruption.number is None else _interrupted(session.interruption)
 
 
 def _invoke(arguments: Sequence[str], session: Session) -> int:
-    # Not at the top, so that Ctrl+C during these imports ends like any other.
     from llem_cli.cli import cli
 
     code = cli.main(list(arguments), prog_name="llem", standalone_mode=False, obj=session)
@@ -54,10 +61,12 @@ def _is_interrupt(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt | click.Abort)
 
 
-def _interrupted(session: Session) -> int:
+def _interrupted(interruption: Interruption) -> int:
+    from llem_cli.output import write_stderr
+
     _end_children()
     write_stderr("Interrupted.\n")
-    return session.interruption.exit_code
+    return interruption.exit_code
 
 
 def _end_children() -> None:
@@ -76,6 +85,8 @@ def _tell(error: BaseException, session: Session) -> int:
         error.show()
         return error.exit_code
     from llem_core.errors import LLEMError
+
+    from llem_cli.output import note, write_stderr
 
     if session.verbose:
         import traceback

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import signal
+import sys
 from types import FrameType
-from typing import NoReturn
 
+# Nothing heavier is imported here: what comes before `catch` is not covered by it.
 _CAUGHT = (signal.SIGINT, signal.SIGTERM)
+_AGAIN_S = 0.01
 
 
 class Interruption:
     """Notes the signal that asked this process to end.
 
     A ``KeyboardInterrupt`` that is raised while a library is being imported may come out as an
-    ``ImportError``, or not at all; ``number`` stays.
+    ``ImportError``, or not at all; ``number`` stays. One that hits a finaliser is dropped by
+    Python; it is raised again a moment later.
 
     Attributes:
         number: the signal; ``None`` until there was one.
@@ -26,12 +29,15 @@ class Interruption:
         """From now on, both signals raise ``KeyboardInterrupt``; for the main thread only."""
         for number in _CAUGHT:
             signal.signal(number, self._note)
+        signal.signal(signal.SIGALRM, self._again)
+        sys.unraisablehook = self._unraisable
 
     def release(self) -> None:
         """From now on, both signals end the process at once and without a word.
 
         For the very end of the program, when everything is written.
         """
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number in _CAUGHT:
             signal.signal(number, signal.SIG_DFL)
 
@@ -45,7 +51,18 @@ class Interruption:
         """What a shell gives for a process that this signal ended: 130 or 143."""
         return 128 + (self.number or signal.SIGINT)
 
-    def _note(self, number: int, frame: FrameType | None) -> NoReturn:
+    def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
         self.number = number
         raise KeyboardInterrupt
+
+    def _again(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    def _unraisable(self, event: sys.UnraisableHookArgs) -> None:
+        if self.number is None or not issubclass(event.exc_type, KeyboardInterrupt):
+            sys.__unraisablehook__(event)
+            return
+        # From a timer, as an exception raised in here would be dropped as well.
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
