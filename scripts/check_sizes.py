@@ -37,7 +37,9 @@ def main() -> int:
         problems.append(f"the median module has {median:.0f} lines")
     short = sum(n <= NINE_OF_TEN_FUNCTIONS for n, _ in functions) / len(functions)
     if short < 0.9:
-        problems.append(f"only {short:.0%} of functions have {NINE_OF_TEN_FUNCTIONS} lines or fewer")
+        problems.append(
+            f"only {short:.0%} of functions have {NINE_OF_TEN_FUNCTIONS} lines or fewer"
+        )
     print(
         f"{len(modules)} modules, median {median:.0f} lines, longest {max(modules)}; "
         f"{len(functions)} functions, {short:.0%} within {NINE_OF_TEN_FUNCTIONS} lines, "

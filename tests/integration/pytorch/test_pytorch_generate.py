@@ -215,6 +215,14 @@ def test_facts_of_a_model_are_right(start: Start, shape: str) -> None:
     assert info.random_weights
 
 
+def test_nothing_is_printed(
+    start: Start, checkpoint: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    start(str(checkpoint)).run(some_prompts())
+    start("shape:tiny-gpt2").run(some_prompts())
+    assert capfd.readouterr() == ("", "")
+
+
 def test_memory_is_read_and_unloading_twice_is_harmless(start: Start) -> None:
     session = start()
     session.backend.reset_peak_memory()

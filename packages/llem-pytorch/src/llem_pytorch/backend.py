@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-import transformers
 from llem_core.contracts import (
     Batch,
     BatchOutput,
@@ -30,6 +28,7 @@ from llem_pytorch.errors import engine_errors, hub_errors
 from llem_pytorch.facts import model_info
 from llem_pytorch.loading import load_assistant, load_model, load_tokenizer
 from llem_pytorch.memory import host_peak, reset_host_peak
+from llem_pytorch.quiet import quiet
 from llem_pytorch.timing import StepRecorder
 from llem_pytorch.tokenizer import Tokenizer
 
@@ -67,10 +66,9 @@ class PyTorchBackend(InferenceBackend):
 
     def load(self) -> ModelInfo:
         """Load model and tokenizer."""
-        _be_quiet()
         self._device = _device(self.workload, self._section)
         threads = self._set_threads()
-        with hub_errors(self.workload.model, self._peak_bytes):
+        with quiet(), hub_errors(self.workload.model, self._peak_bytes):
             self._model, is_random = load_model(self.workload, self._device)
             self._tokenizer, remark = load_tokenizer(self.workload, self._model)
             if self._section.assistant_model is not None:
@@ -252,10 +250,3 @@ def _until_end(row: list[int], eos_ids: Sequence[int]) -> list[int]:
         if token in eos_ids:
             return row[: position + 1]
     return row
-
-
-def _be_quiet() -> None:
-    # What matters is in the result; the terminal belongs to the command.
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", module=r"(torch|transformers|peft|bitsandbytes)\b")
