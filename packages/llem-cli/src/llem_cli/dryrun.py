@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from llem_core.contracts.readings import CheckReport
@@ -61,6 +63,7 @@ def plan(resolved: Resolved) -> Plan:
     sampler, why, why_not = _sampler(resolved, report.device_kind)
     if config.energy.sampler not in {"auto", None} and sampler is None:
         problems.append(f"energy.sampler: {'; '.join(why_not)}")
+    problems += _unwritable(resolved.output)
     baselines_s = 2 * config.baseline.duration_seconds if config.baseline.enabled and sampler else 0
     waits_s = baselines_s + config.warmup.thermal_floor_seconds
     return Plan(
@@ -77,6 +80,16 @@ def _sampler(resolved: Resolved, device_kind: str) -> tuple[str | None, str, lis
             return spec.name, ask_availability(spec).reason, why_not
         why_not.append(f"{spec.name}: {reason}")
     return None, "", why_not
+
+
+def _unwritable(output: Path) -> list[str]:
+    """A problem if the folder for results cannot be made or written; makes nothing."""
+    existing = output.absolute()
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return []
+    return [f"the output folder {output} cannot be written; choose another with --output"]
 
 
 def as_json(planned: Plan) -> str:

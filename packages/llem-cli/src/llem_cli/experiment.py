@@ -35,7 +35,7 @@ def run_request(request: Request, settings: Mapping[str, Any], interruption: Int
         resolved = resolve(request.config, Flags(**settings), request.output)
         if not request.quiet:
             for remark in resolved.notes:
-                note(f"Note: {remark.rstrip('.')}.")
+                note(f"Note: {remark}" if remark.endswith(("?", ".")) else f"Note: {remark}.")
         code, text = (
             _plan(request, resolved)
             if request.dry_run

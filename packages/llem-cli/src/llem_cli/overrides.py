@@ -8,6 +8,7 @@ from typing import Any
 
 from llem_core.config.layers import merge, nest, parse_assignments
 from llem_core.config.sections import DEFAULT_BACKEND
+from llem_core.contracts.section import BackendSection
 from llem_core.errors import ConfigError
 
 
@@ -61,7 +62,22 @@ class Flags:
                     f"{flag} and --set {path} say the same thing twice; give one of them."
                 )
             merged = merge(merged, nest(path, value))
-        return merged
+        return _over_section(merged, below)
+
+
+def _over_section(overrides: dict[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
+    """Let shared fields win over a file that sets them in its backend's section.
+
+    There they win over the general ones, so that is where the flags have to say them.
+    """
+    backend = overrides.get("backend") or below.get("backend") or DEFAULT_BACKEND
+    section = below.get(backend) if isinstance(backend, str) else None
+    if not isinstance(section, Mapping):
+        return overrides
+    names = BackendSection.SHARED_FIELDS & overrides.keys() & section.keys()
+    moved = {name: overrides[name] for name in names}
+    kept = {name: value for name, value in overrides.items() if name not in names}
+    return merge({backend: moved}, kept) if moved else overrides
 
 
 def _says(fields: Mapping[str, Any], path: str) -> bool:
