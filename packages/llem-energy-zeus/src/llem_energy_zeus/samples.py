@@ -36,15 +36,7 @@ class SampleStore:
 
     def take(self) -> None:
         """Read every device once."""
-        rows = [
-            PowerSample(
-                time_s=time.monotonic(),
-                domain=reader.domain,
-                power_w=_value(reader.read_power_w),
-                temperature_c=_value(reader.read_temperature_c),
-            )
-            for reader in self._readers
-        ]
+        rows = [_read(reader) for reader in self._readers]
         with self._lock:
             self._samples.extend(rows)
 
@@ -58,6 +50,14 @@ class SampleStore:
         with self._lock:
             while self._samples and self._samples[0].time_s < time_s:
                 self._samples.popleft()
+
+
+def _read(reader: PowerReader) -> PowerSample:
+    power_w = _value(reader.read_power_w)
+    time_s = time.monotonic()
+    return PowerSample(
+        time_s, reader.domain, power_w, temperature_c=_value(reader.read_temperature_c)
+    )
 
 
 def _value(read: Callable[[], float]) -> float | None:
