@@ -29,7 +29,7 @@ def summarise(result: ExperimentResult, files: Iterable[Path] = ()) -> str:
             _speed(result),
             _memory(result),
             _compute(result),
-            Block("Warnings", items=list(result.measurement_warnings)),
+            _warnings(result),
             Block("Files", items=[_relative(path) for path in files]),
         ]
     )
@@ -111,6 +111,13 @@ def _compute(result: ExperimentResult) -> Block:
     if flops.model_flops_utilisation is not None and flops.peak_flops_per_second is not None:
         peak = format_si(flops.peak_flops_per_second, "FLOP/s")
         block.add("utilisation (MFU)", f"{flops.model_flops_utilisation:.2%} of {peak}")
+    return block
+
+
+def _warnings(result: ExperimentResult) -> Block:
+    block = Block("Warnings", items=list(result.measurement_warnings))
+    if block.items and result.energy_method == "estimated":
+        block.remark = "(all energies and powers in them are estimated)"
     return block
 
 
