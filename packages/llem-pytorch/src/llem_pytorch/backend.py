@@ -231,7 +231,8 @@ class PyTorchBackend(InferenceBackend):
         return sorted({device.index or 0 for device in devices})
 
     def _peak_bytes(self) -> int | None:
-        return self.memory().peak_bytes
+        # For a message any peak will do, that of the whole process included.
+        return self.memory().peak_bytes or host_peak(was_reset=True).peak_bytes
 
 
 def _device(workload: Workload, section: PyTorchConfig) -> torch.device:
