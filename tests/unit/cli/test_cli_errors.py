@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from llem_cli.main import execute
 from llem_cli.signals import Interruption
-from llem_core.contracts import InferenceBackend, ModelInfo, Workload
+from llem_core.contracts import Batch, InferenceBackend, ModelInfo, Workload
 from llem_core.plugins import Plugins
 from llem_core.testing import ScriptedBackend, scripted_backend
 
@@ -113,13 +114,15 @@ class Swallowing(ScriptedBackend):
     """Is interrupted and goes on as if nothing had been."""
 
     interruption = Interruption()
+    went_on: ClassVar[list[str]] = []
 
     def load(self) -> ModelInfo:
         self.interruption.number = 2
         return super().load()
 
-    def generate(self, batch: object) -> list[tuple[int, ...]]:
-        raise AssertionError("it went on to generate")
+    def generate(self, batch: Batch) -> list[tuple[int, ...]]:
+        self.went_on.append("generate")
+        return super().generate(batch)
 
 
 class TestInterruption:
@@ -149,6 +152,7 @@ class TestInterruption:
     ) -> None:
         assert self.run(with_plugins, Swallowing, Swallowing.interruption) == 130
         assert told(capfd).strip() == "Interrupted."
+        assert Swallowing.went_on == []
 
 
 def test_anything_unexpected_is_one_paragraph(

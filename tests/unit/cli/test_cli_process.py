@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -74,12 +76,14 @@ def start(tmp_path: Path) -> Start:
         "LLEM_DISABLE_PLUGINS": SHIPPED,
     }
 
-    def run(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+    def run(
+        *arguments: str, stderr: int = subprocess.PIPE, **variables: str
+    ) -> subprocess.Popen[str]:
         program = "import sys; from llem_cli.main import main; sys.exit(main())"
         return subprocess.Popen(
             [sys.executable, "-c", program, *arguments],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             cwd=tmp_path,
             env={**environment, **variables},
@@ -144,6 +148,35 @@ def test_a_signal_ends_it_without_a_traceback(
     assert "Interrupted." in err
     assert "Traceback" not in err
     assert list((tmp_path / "results").iterdir()) == []
+
+
+@pytest.mark.parametrize(("flag", "shown"), [("--json", True), ("--quiet", False)])
+def test_progress_on_a_terminal(start: Start, flag: str, shown: bool) -> None:
+    ours, terminal = pty.openpty()
+    process = start(*RUN, flag, stderr=terminal, LLEM_DISABLE_PLUGINS=f"{SHIPPED},broken")
+    os.close(terminal)
+    out, _ = process.communicate()
+    with io.FileIO(ours) as reader:
+        err = read_all(reader)
+    assert process.returncode == 0
+    assert out
+    assert ("measuring 2 prompts" in err) is shown
+    if shown:
+        assert err.endswith("\r\x1b[K")  # nothing of it is left on the screen
+        assert "warming up: 1 of" in err
+
+
+def read_all(reader: io.FileIO) -> str:
+    """What was written to a terminal that nobody has open any more."""
+    found = b""
+    while True:
+        try:
+            chunk = reader.read(4096)
+        except OSError:  # Linux says so at the end
+            chunk = b""
+        if not chunk:
+            return found.decode()
+        found += chunk
 
 
 LOADED = """
