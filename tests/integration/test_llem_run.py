@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -257,7 +256,7 @@ def test_a_disk_that_fills_leaves_earlier_files_intact(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "could not be written" in done.stderr.replace("\n", " ")
     assert {path: path.read_bytes() for path in before} == before
-    assert not [path for path in tmp_path.glob("**/*.tmp")]
+    assert not list(tmp_path.glob("**/*.tmp"))
 
 
 def load_fails(*arguments: object) -> str:

@@ -84,6 +84,17 @@ def test_flags_win_over_environment_over_file_over_user(tmp_path: Path) -> None:
     assert config.energy.sample_interval_ms == 50
 
 
+def test_flags_win_over_a_shared_field_in_the_files_section(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + "scripted: {n: 7, precision: bf16, batch_size: 3}\n")
+    plain = load_experiment_config(path, environ={}, user=UserConfig())
+    assert (plain.n, plain.precision) == (7, "bf16")
+    flagged = load_experiment_config(
+        path, {"n": 5}, environ={"LLEM_PRECISION": "fp16"}, user=UserConfig()
+    )
+    assert (flagged.n, flagged.precision) == (5, "fp16")
+    assert flagged.section.batch_size == 3  # type: ignore[attr-defined]
+
+
 def test_variables_that_set_nothing_are_remarked_on() -> None:
     settings, remarks = from_environment({"LLEM_PRECISON": "fp32", "HOME": "/"}, ["precision"])
     assert settings == {}

@@ -13,6 +13,7 @@ from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.loader import load_experiment_config
 from llem_core.config.quickstart import QUICKSTART
 from llem_core.contracts.sink import ResultSink
+from llem_core.deliver import deliver
 from llem_core.events import (
     Event,
     ExperimentFailed,
@@ -25,7 +26,6 @@ from llem_core.measure.harness import measure
 from llem_core.plugins import plugins
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.store import check_writable, new_experiment_folder
-from llem_core.deliver import deliver
 
 _HOOKS = {
     ExperimentStarted: "llem_experiment_started",

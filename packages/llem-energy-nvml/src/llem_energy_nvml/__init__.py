@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""NVML energy sampler of LLenergyMeasure."""

@@ -23,7 +23,8 @@ def config_error(error: ValidationError, source: str, root: type[BaseModel]) -> 
         source: the file, or whatever else the values came from.
         root: the model that was validated, to name the nearest valid key.
     """
-    return ConfigError(f"{source}: {describe(error, root)}.")
+    told = describe(error, root)
+    return ConfigError(f"{source}: {told}" if told.endswith("?") else f"{source}: {told}.")
 
 
 def describe(error: ValidationError, root: type[BaseModel]) -> str:

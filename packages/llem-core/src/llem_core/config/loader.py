@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from llem_core.config.errors import config_error
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.layers import from_environment, merge
+from llem_core.config.sections import DEFAULT_BACKEND, hoist
 from llem_core.config.user import UserConfig, load_user_config
 from llem_core.config.yaml import read_yaml
 from llem_core.errors import ConfigError
@@ -51,8 +52,12 @@ def load_experiment_config(
         )
     user = load_user_config() if user is None else user
     settings, _ = environment_settings(environ)
-    fields = merge(user.experiment_defaults(), content)
-    fields = merge(merge(fields, settings), overrides or {})
+    layers = (user.experiment_defaults(), content, settings, overrides or {})
+    named = [layer["backend"] for layer in layers if "backend" in layer]
+    backend = named[-1] if named else DEFAULT_BACKEND
+    fields: dict[str, Any] = {}
+    for layer in layers:
+        fields = merge(fields, hoist(layer, backend))
     source = _source(path, bool(settings), bool(overrides))
     try:
         return ExperimentConfig.model_validate(fields)

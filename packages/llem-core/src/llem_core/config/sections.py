@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,20 @@ def resolve(data: dict[str, Any], core_fields: frozenset[str]) -> dict[str, Any]
             _merge(resolved, shared)
             resolved[backend] = _Marked(backend, own)
     return resolved
+
+
+def hoist(data: Mapping[str, Any], backend: Any) -> dict[str, Any]:
+    """Move shared inference fields out of the backend's section, so that layers can be merged.
+
+    Without it a field in a file's section would win over the same field on the command line.
+    """
+    section = data.get(backend) if isinstance(backend, str) else None
+    if not isinstance(section, Mapping):
+        return dict(data)
+    shared, own = _split(dict(section))
+    hoisted = {**data, backend: own}
+    _merge(hoisted, shared)
+    return hoisted
 
 
 def bind(marked: Any) -> Section:

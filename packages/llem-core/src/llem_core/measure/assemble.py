@@ -82,7 +82,7 @@ def assemble(measured: Measured) -> FinishedExperiment:
     thermal = thermal_record(samples, used)
     warnings = [
         *doubts(measured.config, measured.infos, measured.processes, aggregate, energy),
-        *baseline_doubts(loaded, fields["mean_power_w"]),
+        *baseline_doubts(loaded, fields["mean_power_w"], estimated=energy.method == "estimated"),
         *throttling_doubts(thermal),
         *measured.meter_failures,
     ]

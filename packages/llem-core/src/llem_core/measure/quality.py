@@ -35,16 +35,19 @@ def doubts(
     ]
 
 
-def baseline_doubts(baseline: IdlePower | None, mean_power_w: float | None) -> list[str]:
+def baseline_doubts(
+    baseline: IdlePower | None, mean_power_w: float | None, *, estimated: bool
+) -> list[str]:
     """What may be wrong with the subtracted baseline."""
     if baseline is None or baseline.power_w is None or mean_power_w is None:
         return []
     found = []
+    guess = " estimated" if estimated else ""
     if baseline.power_w >= mean_power_w:
         found.append(
-            f"The loaded-idle baseline ({format_si(baseline.power_w, 'W')}) is not below the power "
-            f"of the run ({format_si(mean_power_w, 'W')}): something else was running, or the "
-            "window is too short to tell them apart. The adjusted energy means nothing."
+            f"The loaded-idle baseline ({format_si(baseline.power_w, 'W')}{guess}) is not below "
+            f"the power of the run ({format_si(mean_power_w, 'W')}{guess}): something else "
+            "was running, or the window is too short to tell them apart. The adjusted energy means nothing."
         )
     elif baseline.spread_w is not None and baseline.spread_w > 0.1 * baseline.power_w:
         found.append(

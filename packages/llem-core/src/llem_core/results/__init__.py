@@ -1,0 +1,1 @@
+"""Results: their types, how raw ones are pooled, and where they lie on disk."""

@@ -1,0 +1,135 @@
+"""Pools the raw results of data-parallel processes; never averages averages."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from llem_core.errors import ExperimentError
+from llem_core.results.latency import LatencyStatistics
+from llem_core.results.process import ProcessResult, RequestRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Figures of one experiment over all its processes.
+
+    Attributes:
+        started_s, ended_s: first start and last end of any process (monotonic s).
+        input_tokens, output_tokens: sums over all requests.
+        requests: all requests, by index.
+        time_to_first_token: from the start of a request's batch to its first token.
+        inter_token_latency: times between consecutive tokens of one request, pooled.
+        end_to_end_latency: from the start of a request's batch to its end.
+        times_missing_reason: why the first two are ``None``.
+        weights_bytes, peak_memory_bytes: sums; ``None`` if any process has none.
+        memory_reason: why ``peak_memory_bytes`` is ``None``.
+    """
+
+    started_s: float
+    ended_s: float
+    input_tokens: int
+    output_tokens: int
+    padded_tokens: int
+    truncated: int
+    requests: tuple[RequestRecord, ...]
+    time_to_first_token: LatencyStatistics | None
+    inter_token_latency: LatencyStatistics | None
+    end_to_end_latency: LatencyStatistics | None
+    times_missing_reason: str | None
+    weights_bytes: int | None
+    peak_memory_bytes: int | None
+    memory_reason: str | None
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the window over all processes (s)."""
+        return self.ended_s - self.started_s
+
+
+def aggregate_results(processes: Sequence[ProcessResult]) -> Aggregate:
+    """Pool the raw results of one experiment's processes.
+
+    Raises:
+        ExperimentError: there is none, or two processes ran the same request.
+    """
+    if not processes:
+        raise ExperimentError("there are no process results to aggregate; did any process run?")
+    requests = sorted((r for p in processes for r in p.requests), key=lambda r: r.index)
+    indices = [request.index for request in requests]
+    if len(set(indices)) != len(indices):
+        raise ExperimentError("two processes ran the same request; their shares overlap")
+    timed = [r for r in requests if r.token_times_s]
+    missing = next((p.times_missing_reason for p in processes if p.times_missing_reason), None)
+    if not timed and missing is None:
+        missing = "no request has an output token"
+    memory_reason = next((p.memory_reason for p in processes if p.memory_reason), None)
+    return Aggregate(
+        started_s=min(p.started_s for p in processes),
+        ended_s=max(p.ended_s for p in processes),
+        input_tokens=sum(r.input_tokens for r in requests),
+        output_tokens=sum(r.output_tokens for r in requests),
+        padded_tokens=sum(p.padded_tokens for p in processes),
+        truncated=sum(p.truncated for p in processes),
+        requests=tuple(requests),
+        time_to_first_token=latency_statistics(_first_token_times(timed)),
+        inter_token_latency=latency_statistics(_inter_token_times(timed)),
+        end_to_end_latency=latency_statistics(r.ended_s - r.started_s for r in requests),
+        times_missing_reason=missing,
+        weights_bytes=_sum(p.weights_bytes for p in processes),
+        peak_memory_bytes=_sum(p.peak_memory_bytes for p in processes),
+        memory_reason=memory_reason,
+    )
+
+
+def latency_statistics(samples_s: Iterable[float]) -> LatencyStatistics | None:
+    """Statistics of latency samples in seconds; ``None`` where there are none."""
+    ordered = sorted(samples_s)
+    if not ordered:
+        return None
+    return LatencyStatistics(
+        n=len(ordered),
+        mean_s=math.fsum(ordered) / len(ordered),
+        p50_s=percentile(ordered, 50),
+        p90_s=percentile(ordered, 90),
+        p95_s=percentile(ordered, 95),
+        p99_s=percentile(ordered, 99),
+        min_s=ordered[0],
+        max_s=ordered[-1],
+    )
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """Percentile of ascending values by linear interpolation.
+
+    The value at rank ``(n − 1)·percent/100``: method 7 of Hyndman and Fan, "Sample Quantiles
+    in Statistical Packages" (1996), which is numpy's default.
+    """
+    rank = (len(ordered) - 1) * percent / 100
+    below = math.floor(rank)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)
+
+
+def _first_token_times(requests: Iterable[RequestRecord]) -> Iterable[float]:
+    for request in requests:
+        if request.token_times_s:
+            yield request.token_times_s[0]
+
+
+def _inter_token_times(requests: Iterable[RequestRecord]) -> Iterable[float]:
+    for request in requests:
+        times = request.token_times_s or []
+        for earlier, later in itertools.pairwise(times):
+            yield later - earlier
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    total = 0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total

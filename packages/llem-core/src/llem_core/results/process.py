@@ -1,0 +1,64 @@
+"""Raw results: what one process measured, before anything is aggregated."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from llem_core.results.warmup import WarmupResult
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class RequestRecord(BaseModel):
+    """One finished request. Times are seconds of the monotonic clock, common to all processes."""
+
+    model_config = _STRICT
+
+    index: int = Field(description="Position of the prompt in the data set, from 0.")
+    batch: int = Field(description="Which batch of its process it ran in, from 0.")
+    input_tokens: int = Field(description="Tokens of the prompt, padding not counted.")
+    output_tokens: int = Field(description="Tokens generated, the end-of-sequence token included.")
+    started_s: float = Field(description="When its batch started (monotonic s).")
+    ended_s: float = Field(description="When its batch was finished (monotonic s).")
+    token_times_s: list[float] | None = Field(
+        description="When each output token was there, from started_s (s); null where unknown."
+    )
+    token_ids: list[int] = Field(description="The generated tokens.")
+    text: str | None = Field(description="The generated text, where the backend decodes it.")
+
+
+class ProcessResult(BaseModel):
+    """What one data-parallel process did in the measured window."""
+
+    model_config = _STRICT
+
+    rank: int = Field(description="Which of the processes, from 0.")
+    pid: int = Field(description="Its process id.")
+    started_s: float = Field(description="When its first batch started (monotonic s).")
+    ended_s: float = Field(description="When its last batch was finished (monotonic s).")
+    n_batches: int = Field(description="Batches.")
+    padded_tokens: int = Field(description="Positions computed in prefill, padding included.")
+    truncated: int = Field(description="Prompts that were cut to max_input_tokens.")
+    requests: list[RequestRecord] = Field(description="Its requests, in the order they ran.")
+    times_missing_reason: str | None = Field(description="Why requests have no token times.")
+    weights_bytes: int | None = Field(description="Memory of the weights (bytes).")
+    peak_memory_bytes: int | None = Field(description="Peak memory in the window (bytes).")
+    memory_source: str = Field(description="What peak_memory_bytes was read from.")
+    memory_reason: str | None = Field(description="Why peak_memory_bytes is null.")
+    warmup: WarmupResult | None = Field(description="Its warm-up; null where it was off.")
+
+
+class ProcessSummary(BaseModel):
+    """One process in the final result; its raw requests are in ``requests.parquet``."""
+
+    model_config = _STRICT
+
+    rank: int = Field(description="Which of the processes, from 0.")
+    pid: int = Field(description="Its process id.")
+    duration_s: float = Field(description="From its first batch's start to its last one's end (s).")
+    n_requests: int = Field(description="Requests that it ran.")
+    n_batches: int = Field(description="Batches that it ran.")
+    input_tokens: int = Field(description="Prompt tokens, padding not counted.")
+    output_tokens: int = Field(description="Tokens generated.")
+    peak_memory_bytes: int | None = Field(description="Peak memory in the window (bytes).")
+    warmup: WarmupResult | None = Field(description="Its warm-up; null where it was off.")
