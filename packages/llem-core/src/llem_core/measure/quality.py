@@ -47,7 +47,8 @@ def baseline_doubts(
         found.append(
             f"The loaded-idle baseline ({format_si(baseline.power_w, 'W')}{guess}) is not below "
             f"the power of the run ({format_si(mean_power_w, 'W')}{guess}): something else "
-            "was running, or the window is too short to tell them apart. The adjusted energy means nothing."
+            "was running, or the window is too short to tell them apart. The adjusted energy means "
+            "nothing."
         )
     elif baseline.spread_w is not None and baseline.spread_w > 0.1 * baseline.power_w:
         found.append(
