@@ -22,6 +22,7 @@ class _Marked:
 
     name: str
     value: Any
+    core_fields: frozenset[str]
 
 
 def resolve(data: dict[str, Any], core_fields: frozenset[str]) -> dict[str, Any]:
@@ -35,13 +36,13 @@ def resolve(data: dict[str, Any], core_fields: frozenset[str]) -> dict[str, Any]
     backend = data.get("backend", DEFAULT_BACKEND)
     for name, value in data.items():
         if name not in core_fields:
-            resolved[name] = _Marked(name, value)
+            resolved[name] = _Marked(name, value, core_fields)
     if isinstance(backend, str) and backend in plugins().backends:
         section = data.get(backend, {})
         if isinstance(section, dict):
             shared, own = _split(section)
             _merge(resolved, shared)
-            resolved[backend] = _Marked(backend, own)
+            resolved[backend] = _Marked(backend, own, core_fields)
     return resolved
 
 
@@ -67,7 +68,7 @@ def bind(marked: Any) -> Section:
         raise PydanticCustomError("section", "a section is a mapping")
     owner = plugins().section(marked.name)
     if owner is None:
-        raise PydanticCustomError("unknown_key", "{message}", {"message": _unknown(marked.name)})
+        raise PydanticCustomError("unknown_key", "{message}", {"message": _unknown(marked)})
     value = {} if marked.value is None else marked.value
     if isinstance(value, Section):
         return value
@@ -90,15 +91,13 @@ def _merge(target: dict[str, Any], extra: dict[str, Any]) -> None:
             target[key] = value
 
 
-def _unknown(name: str) -> str:
-    if name in DISTRIBUTIONS:
+def _unknown(marked: _Marked) -> str:
+    if marked.name in DISTRIBUTIONS:
         return (
-            f"the plugin that owns the section {name!r} is not installed; "
-            f"run `pip install {DISTRIBUTIONS[name]}`"
+            f"the plugin that owns the section {marked.name!r} is not installed; "
+            f"run `pip install {DISTRIBUTIONS[marked.name]}`"
         )
-    from llem_core.config.experiment import ExperimentConfig
-
-    known = [*ExperimentConfig.model_fields, *plugins().section_names()]
-    near = difflib.get_close_matches(str(name), known, n=1)
+    known = [*sorted(marked.core_fields), *plugins().section_names()]
+    near = difflib.get_close_matches(str(marked.name), known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else "no installed plugin owns such a section"
     return f"unknown key; {hint}"

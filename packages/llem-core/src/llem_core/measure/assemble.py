@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from llem_core.config.experiment import ExperimentConfig
-from llem_core.contracts.readings import CheckReport, EnergyReading, ModelInfo
-from llem_core.contracts.workload import Prompt
-from llem_core.events import Phase
+from llem_core.contracts.readings import EnergyReading, ModelInfo
 from llem_core.measure.baseline import idle_power
 from llem_core.measure.energy import record_energy
 from llem_core.measure.energy_fields import energy_fields
 from llem_core.measure.flops import FlopsEstimator
+from llem_core.measure.measured import Measured
 from llem_core.measure.phases import phase_energy
 from llem_core.measure.prompts import fingerprint
 from llem_core.measure.quality import baseline_doubts, doubts, throttling_doubts
 from llem_core.measure.timeseries import label, thermal_record
 from llem_core.results.aggregate import Aggregate, aggregate_results
 from llem_core.results.energy import IdlePower
-from llem_core.results.environment import EnvironmentSnapshot
 from llem_core.results.experiment import QUANTITIES, ExperimentResult
 from llem_core.results.finished import FinishedExperiment
 from llem_core.results.model import ModelRecord
@@ -28,43 +24,6 @@ from llem_core.results.process import ProcessResult, ProcessSummary
 
 _OUTPUTS_SHOWN = 3
 _CHARACTERS_SHOWN = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Everything that was gathered, window by window; see ``ExperimentResult`` for meanings."""
-
-    config: ExperimentConfig
-    environment: EnvironmentSnapshot
-    report: CheckReport
-    prompts: list[Prompt]
-    infos: list[ModelInfo]
-    processes: list[ProcessResult]
-    started_at: str
-    finished_at: str
-    started_s: float
-    history: list[tuple[float, Phase]]
-    energy_source: str | None
-    no_energy_reason: str | None
-    meter_failures: list[str]
-    baseline: list[EnergyReading]
-    loaded_baseline: list[EnergyReading]
-    measured: EnergyReading | None
-    prefill: EnergyReading | None
-    prefill_passes: int
-    session: EnergyReading | None
-
-    @property
-    def device_kind(self) -> str:
-        """Where the model really ran."""
-        kinds = {device.kind for info in self.infos for device in info.devices}
-        return "gpu" if "gpu" in kinds else "cpu"
-
-    @property
-    def uuids(self) -> frozenset[str]:
-        """UUIDs of the GPUs that the model computed on."""
-        devices = (device for info in self.infos for device in info.devices)
-        return frozenset(d.uuid for d in devices if d.kind == "gpu" and d.uuid)
 
 
 def assemble(measured: Measured) -> FinishedExperiment:

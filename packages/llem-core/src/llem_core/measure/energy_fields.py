@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llem_core.measure.energy import RecordedEnergy
+from llem_core.measure.measured import Measured
 from llem_core.measure.timeseries import peak_power
 from llem_core.measure.uncertainty import budget
 from llem_core.results.aggregate import Aggregate
 from llem_core.results.energy import IdlePower
-
-if TYPE_CHECKING:
-    from llem_core.measure.assemble import Measured
 
 
 def energy_fields(

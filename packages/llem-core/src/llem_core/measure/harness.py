@@ -12,10 +12,11 @@ from llem_core.contracts.readings import CheckReport, EnergyReading, ModelInfo
 from llem_core.contracts.workload import Prompt
 from llem_core.environment import take_snapshot
 from llem_core.events import ExperimentFinished, ExperimentStarted, Listener, Phase
-from llem_core.measure.assemble import Measured, assemble
+from llem_core.measure.assemble import assemble
 from llem_core.measure.baseline import PARTS
 from llem_core.measure.crew import CrewEngine
 from llem_core.measure.engine import Engine, LocalEngine
+from llem_core.measure.measured import Measured
 from llem_core.measure.meter import SESSION, Meter
 from llem_core.measure.phases import LONGEST_S
 from llem_core.measure.preflight import check
