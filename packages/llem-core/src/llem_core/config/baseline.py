@@ -11,7 +11,7 @@ class BaselineConfig(BaseModel):
     The loaded one is subtracted for the adjusted energy; gross energy is always reported.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     enabled: bool = Field(True, description="Measure the baselines.")
     duration_seconds: float = Field(

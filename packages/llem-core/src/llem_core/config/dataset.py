@@ -14,7 +14,7 @@ HUB_PREFIX = "hf:"
 class DatasetConfig(BaseModel):
     """Where prompts come from. A plain string stands for ``{source: <string>}``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     source: str = Field(
         BUNDLED,

@@ -12,7 +12,7 @@ from llem_core.units import from_milli
 class EnergyConfig(BaseModel):
     """How energy is measured."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     sampler: str | None = Field(
         "auto",

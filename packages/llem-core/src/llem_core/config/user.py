@@ -16,7 +16,7 @@ from llem_core.config.yaml import read_yaml
 class UserConfig(BaseModel):
     """Defaults of one user on one machine; every field is optional."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     output: Path = Field(Path("results"), description="Folder that results are written to.")
     config_gap_seconds: float | None = Field(

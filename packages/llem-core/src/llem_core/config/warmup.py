@@ -16,7 +16,7 @@ class WarmupConfig(BaseModel):
     largest batch is repeated, so that its latencies are comparable.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     enabled: bool = Field(True, description="Warm up at all.")
     n_warmup: Count = Field(

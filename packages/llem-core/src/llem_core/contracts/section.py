@@ -29,6 +29,8 @@ class Section(BaseModel):
         allow_inf_nan=False,
         # A default written as 0 in a float field must hash like the 0.0 of a user's file.
         validate_default=True,
+        # Most sections of the installed plugins are not used in a run; building one takes time.
+        defer_build=True,
         protected_namespaces=(),
     )
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from llem_core.contracts.readings import DomainKind, EnergyMethod
 
-_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+_STRICT = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
 
 class DomainEnergy(BaseModel):

@@ -28,7 +28,7 @@ class ExperimentResult(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=()
+        extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False, protected_namespaces=()
     )
 
     schema_version: int = Field(SCHEMA_VERSION, description="Version of this schema.")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class FlopsResult(BaseModel):
     """Floating-point operations of the measured window, by phase; padding is not counted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     prefill_flops: float | None = Field(description="Processing the prompts (FLOP).")
     decode_flops: float | None = Field(description="Generating after the first token (FLOP).")

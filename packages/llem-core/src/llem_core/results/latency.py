@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class LatencyStatistics(BaseModel):
     """Statistics of one latency, in seconds, over all samples of all processes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     n: int = Field(ge=1, description="Number of samples.")
     mean_s: float = Field(description="Arithmetic mean (s).")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+_STRICT = ConfigDict(
+    extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False, protected_namespaces=()
+)
 
 
 class ModelRecord(BaseModel):

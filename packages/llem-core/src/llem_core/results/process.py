@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from llem_core.results.warmup import WarmupResult
 
-_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+_STRICT = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
 
 class RequestRecord(BaseModel):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class WarmupResult(BaseModel):
     """How the warm-up went; one a process."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     n_batches: int = Field(description="Warm-up batches that were run.")
     duration_s: float = Field(description="Time they took (s).")
