@@ -189,6 +189,14 @@ def processes_of_session(session: int) -> list[int]:
     return found
 
 
+def all_gone(session: int) -> bool:
+    """Whether the session is empty, at once or very soon: children see their parent's end."""
+    deadline_s = time.monotonic() + 20
+    while processes_of_session(session) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    return processes_of_session(session) == []
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_at_any_moment_leaves_nothing(
@@ -212,7 +220,7 @@ def test_an_interrupt_at_any_moment_leaves_nothing(
         _, told = run.communicate(timeout=60)
         assert run.returncode == 128 + number, told.decode()
         assert b"Traceback" not in told
-        assert processes_of_session(run.pid) == []
+        assert all_gone(run.pid)
         assert list(tmp_path.glob("**/*.json")) == []
         assert list(tmp_path.glob("**/.*.tmp")) == []
 
@@ -235,10 +243,7 @@ def test_the_death_of_the_parent_leaves_no_child(tmp_path: Path) -> None:
     time.sleep(5)
     run.kill()
     run.wait()
-    deadline_s = time.monotonic() + 20
-    while processes_of_session(run.pid) and time.monotonic() < deadline_s:
-        time.sleep(0.1)
-    assert processes_of_session(run.pid) == []
+    assert all_gone(run.pid)
 
 
 def test_a_disk_that_fills_leaves_earlier_files_intact(tmp_path: Path) -> None:
@@ -264,6 +269,18 @@ def load_fails(*arguments: object) -> str:
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     return " ".join(done.stderr.split())
+
+
+def test_a_hub_id_without_a_network_is_one_line_at_once(tmp_path: Path) -> None:
+    environment = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "https://hub.invalid", "NO_PROXY": "*"}
+    done = llem(
+        *("run", "-m", "nobody/nothing", *SMALL, *FAST, *NO_ENERGY, "-o", tmp_path),
+        environment=environment,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "hub cannot be reached" in done.stderr
+    assert "HF_HOME" in done.stderr
 
 
 def test_out_of_memory_says_the_peak_and_what_to_lower() -> None:

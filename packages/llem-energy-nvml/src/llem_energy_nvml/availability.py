@@ -11,7 +11,7 @@ def availability() -> Availability:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        return Availability(False, f"NVML cannot be opened ({error}); is the driver installed?")
+        return Availability(False, f"NVML cannot be opened ({error})")
     try:
         count = pynvml.nvmlDeviceGetCount()
         version = pynvml.nvmlSystemGetDriverVersion()

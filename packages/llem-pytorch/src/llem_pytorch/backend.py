@@ -26,6 +26,7 @@ from llem_pytorch.config import PyTorchConfig
 from llem_pytorch.decoding import compile_arguments, generation_config
 from llem_pytorch.errors import engine_errors, hub_errors
 from llem_pytorch.facts import model_info
+from llem_pytorch.hub import offline_if_unreachable
 from llem_pytorch.loading import load_assistant, load_model, load_tokenizer
 from llem_pytorch.memory import host_peak, reset_host_peak
 from llem_pytorch.quiet import quiet
@@ -68,7 +69,8 @@ class PyTorchBackend(InferenceBackend):
         """Load model and tokenizer."""
         self._device = _device(self.workload, self._section)
         threads = self._set_threads()
-        with quiet(), hub_errors(self.workload.model, self._peak_bytes):
+        model = self.workload.model
+        with quiet(), hub_errors(model, self._peak_bytes), offline_if_unreachable():
             self._model, is_random = load_model(self.workload, self._device)
             self._tokenizer, remark = load_tokenizer(self.workload, self._model)
             if self._section.assistant_model is not None:

@@ -100,7 +100,7 @@ def _missing_packages(workload: Workload, section: PyTorchConfig) -> list[str]:
         (workload.lora is not None, "peft", "lora", "lora"),
     )
     problems = [
-        f"{what} needs {package}; run `pip install 'llem-pytorch[{extra}]'`"
+        f"{what}: {package} is not installed; run `pip install 'llem-pytorch[{extra}]'`"
         for needed, package, what, extra in wanted
         if needed and importlib.util.find_spec(package) is None
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import warnings
 from collections.abc import Iterator
 
@@ -15,6 +16,7 @@ def quiet() -> Iterator[None]:
     """Within the block, the libraries show no progress, no warnings and no log."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
     with (
         warnings.catch_warnings(),
         # The GGUF reader's own progress bars obey no setting.

@@ -1,0 +1,39 @@
+"""Whether the hub can be reached, found out at once instead of by many retries."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from huggingface_hub import constants
+
+_PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+
+
+@contextlib.contextmanager
+def offline_if_unreachable() -> Iterator[None]:
+    """Within the block, the hub's client works offline if the hub's name does not resolve.
+
+    The client would otherwise retry for most of a minute before it says so; a model in the
+    local cache needs no hub anyway.
+    """
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not hub_is_reachable()
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def hub_is_reachable() -> bool:
+    """Whether the hub's name resolves; behind a proxy, where names need not resolve, yes."""
+    if any(name in os.environ for name in _PROXIES):
+        return True
+    try:
+        socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, 443)
+    except OSError:
+        return False
+    return True
