@@ -191,6 +191,14 @@ def test_an_adapter_changes_the_outputs(
     assert any(outputs[i].token_ids != plain[i].token_ids for i in plain)
 
 
+def test_layers_can_be_placed_by_a_device_map(start: Start, checkpoint: Path) -> None:
+    placed = start(str(checkpoint), device=None, device_map="auto", max_memory={"cpu": "4GiB"})
+    plain = start(str(checkpoint))
+    assert {i: r.token_ids for i, r in placed.run(some_prompts()).items()} == {
+        i: r.token_ids for i, r in plain.run(some_prompts()).items()
+    }
+
+
 def test_dummy_weights_of_a_local_checkpoint_are_random_and_said_to_be(
     start: Start, checkpoint: Path
 ) -> None:
