@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -199,3 +200,4 @@ def test_stopping_twice_is_harmless() -> None:
     with sampling(SimulatedGpu()) as (sampler, _):
         sampler.stop()
         sampler.stop()
+        assert not [thread for thread in threading.enumerate() if thread.name == "llem-nvml"]
