@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,23 +25,29 @@ from llem_pytorch.batching import Encoded, group, pad
 from llem_pytorch.config import PyTorchConfig
 from llem_pytorch.decoding import compile_arguments, generation_config
 from llem_pytorch.errors import engine_errors, hub_errors
-from llem_pytorch.facts import model_info
+from llem_pytorch.facts import effective_settings, model_info, position_limit
 from llem_pytorch.hub import offline_if_unreachable
-from llem_pytorch.loading import load_assistant, load_model, load_tokenizer
+from llem_pytorch.loading import load_adapter, load_assistant, load_model, load_tokenizer
 from llem_pytorch.memory import host_peak, reset_host_peak
+from llem_pytorch.placement import choose_device, peak_so_far, prepare_process
 from llem_pytorch.quiet import quiet
+from llem_pytorch.shapes import is_shape
 from llem_pytorch.timing import StepRecorder
 from llem_pytorch.tokenizer import Tokenizer
+
+# Odd, so that every index gives another seed; torch keeps 32 bits of one on a CPU.
+_SEED_STEP, _SEEDS = 0x9E3779B1, 2**32
 
 
 @dataclass(frozen=True, slots=True)
 class _Inputs:
-    """A batch on its device: ids and mask of shape (rows, longest prompt), and its settings."""
+    """A batch on its device: ids and mask of shape (rows, longest prompt), settings, seed."""
 
     ids: torch.Tensor
     mask: torch.Tensor
     settings: GenerationConfig
     eos_ids: tuple[int, ...]
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +69,23 @@ class PyTorchBackend(InferenceBackend):
         self._model: Any = None
         self._assistant: Any = None
         self._tokenizer: Tokenizer | None = None
+        self._cuda_indices: list[int] = []
+        self._position_limit: int | None = None
         self._reset_worked = False
 
     def load(self) -> ModelInfo:
-        """Load model and tokenizer."""
-        self._device = _device(self.workload, self._section)
-        threads = self._set_threads()
-        model = self.workload.model
-        with quiet(), hub_errors(model, self._peak_bytes), offline_if_unreachable():
-            self._model, is_random = load_model(self.workload, self._device)
-            self._tokenizer, remark = load_tokenizer(self.workload, self._model)
-            if self._section.assistant_model is not None:
-                self._assistant = load_assistant(self.workload, self._device)
-        # Whatever the checkpoint's own generation settings ask for must not leak in.
-        self._model.generation_config = GenerationConfig(
-            pad_token_id=self._tokenizer.pad_id, eos_token_id=list(self._tokenizer.eos_ids) or None
+        """Load model, adapter, tokenizer and draft model."""
+        self._device = choose_device(self.workload, self._section)
+        prepare_process(self.workload, self._section, self._device)
+        with quiet(), offline_if_unreachable():
+            is_random, notes = self._load_parts()
+        self._position_limit = position_limit(self._model)
+        self._cuda_indices = sorted(
+            {p.device.index or 0 for p in self._model.parameters() if p.device.type == "cuda"}
         )
+        # generate fills every setting that a batch leaves open from here: what the checkpoint
+        # asks for must not leak in, nor its end token where outputs go on past it.
+        self._model.generation_config = GenerationConfig()
         if self._assistant is not None:
             self._configure_assistant()
         if self._section.torch_compile:
@@ -86,9 +93,25 @@ class PyTorchBackend(InferenceBackend):
         return model_info(
             self._model,
             random_weights=is_random,
-            settings={"batch_size": self._section.batch_size, **threads},
-            notes=(remark,) if remark else (),
+            settings=effective_settings(self._section, self._model, self._device),
+            notes=notes,
         )
+
+    def _load_parts(self) -> tuple[bool, tuple[str, ...]]:
+        workload, section = self.workload, self._section
+        with hub_errors(workload.model, peak_so_far):
+            self._model, is_random = load_model(workload, self._device)
+            self._tokenizer, remark = load_tokenizer(workload, self._model)
+        notes = [remark] if remark else []
+        if workload.lora is not None:
+            with hub_errors(f"lora.adapter {workload.lora.adapter}", peak_so_far):
+                self._model = load_adapter(self._model, workload.lora)
+        if section.assistant_model is not None:
+            with hub_errors(f"assistant_model {section.assistant_model}", peak_so_far):
+                self._assistant = load_assistant(workload, self._device)
+            if is_shape(section.assistant_model):
+                notes.append("The draft model has random weights: few of its tokens are accepted.")
+        return is_random, tuple(notes)
 
     def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
         """Tokenise, cut, group, pad, and move to the device."""
@@ -105,7 +128,10 @@ class PyTorchBackend(InferenceBackend):
             arguments["stopping_criteria"] = StoppingCriteriaList([recorder])
         if self._assistant is not None:
             arguments["assistant_model"] = self._assistant
-        with engine_errors("generating", self._peak_bytes):
+        with engine_errors("generating", peak_so_far):
+            if self.workload.decoder.do_sample:
+                # A batch's outputs must not depend on how long the warm-up took.
+                torch.manual_seed(inputs.seed)
             if recorder is not None:
                 recorder.start()
             tokens = self._model.generate(
@@ -134,18 +160,18 @@ class PyTorchBackend(InferenceBackend):
 
     def synchronise(self) -> None:
         """Wait for every CUDA device in use."""
-        for index in self._cuda_indices():
+        for index in self._cuda_indices:
             torch.cuda.synchronize(index)
 
     def reset_peak_memory(self) -> None:
         """Count peak memory afresh: torch's on CUDA, the process's on a CPU."""
-        for index in self._cuda_indices():
+        for index in self._cuda_indices:
             torch.cuda.reset_peak_memory_stats(index)
         self._reset_worked = reset_host_peak()
 
     def memory(self) -> MemoryReading:
         """Peak memory since the last reset."""
-        cuda = self._cuda_indices()
+        cuda = self._cuda_indices
         if not cuda:
             return host_peak(self._reset_worked)
         peak = sum(torch.cuda.max_memory_allocated(index) for index in cuda)
@@ -153,9 +179,13 @@ class PyTorchBackend(InferenceBackend):
 
     def unload(self) -> None:
         """Free the model and the cache of CUDA's allocator."""
-        indices = self._cuda_indices()
+        if self._model is None and self._assistant is None:
+            return
         self._model = self._assistant = self._tokenizer = None
-        if indices:
+        self._cuda_indices = []
+        # A compiled forward pass and its model hold each other.
+        gc.collect()
+        if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
     @property
@@ -166,15 +196,18 @@ class PyTorchBackend(InferenceBackend):
         assert self._tokenizer is not None
         if prompt.synthetic_tokens is not None:
             seed = f"{self.workload.random_seed}-{prompt.index}"
-            ids = self._tokenizer.synthetic(prompt.synthetic_tokens, seed)
+            ids, cut = self._tokenizer.synthetic(prompt.synthetic_tokens, seed), False
         else:
-            ids = self._tokenizer.encode(prompt.text or "")
+            ids, cut = self._tokenizer.encode(prompt.text or "", self.workload.max_input_tokens)
         if not ids:
             raise BackendError(f"prompt {prompt.index} has no tokens")
-        most = self.workload.max_input_tokens
-        return Encoded(
-            prompt.index, ids[:most], len(ids) > most, prompt.max_new_tokens, prompt.exact_output
-        )
+        limit, needed = self._position_limit, len(ids) + prompt.max_new_tokens
+        if limit is not None and needed > limit:
+            raise BackendError(
+                f"prompt {prompt.index} and its output need {needed} positions and the model has "
+                f"{limit}; lower max_input_tokens or max_output_tokens"
+            )
+        return Encoded(prompt.index, ids, cut, prompt.max_new_tokens, prompt.exact_output)
 
     def _batch(self, rows: Sequence[Encoded]) -> Batch:
         assert self._tokenizer is not None
@@ -188,7 +221,8 @@ class PyTorchBackend(InferenceBackend):
         )
         eos = settings.eos_token_id
         device = self._model.get_input_embeddings().weight.device
-        inputs = _Inputs(ids.to(device), mask.to(device), settings, tuple(eos) if eos else ())
+        seed = (self.workload.random_seed + _SEED_STEP * (rows[0].index + 1)) % _SEEDS
+        inputs = _Inputs(ids.to(device), mask.to(device), settings, tuple(eos) if eos else (), seed)
         return Batch(
             indices=tuple(row.index for row in rows),
             input_tokens=tuple(len(row.ids) for row in rows),
@@ -199,53 +233,24 @@ class PyTorchBackend(InferenceBackend):
 
     def _configure_assistant(self) -> None:
         section = self._section
-        for name in (
-            *("num_assistant_tokens", "num_assistant_tokens_schedule"),
-            "assistant_confidence_threshold",
-        ):
-            if getattr(section, name) is not None:
-                setattr(self._assistant.generation_config, name, getattr(section, name))
+        mine, others = (
+            part.config.get_text_config().vocab_size for part in (self._model, self._assistant)
+        )
+        if mine != others:
+            raise BackendError(
+                f"assistant_model {section.assistant_model} has a vocabulary of {others} tokens, "
+                f"the model one of {mine}; choose a draft model with the same tokenizer"
+            )
+        names = ("num_assistant_tokens", "num_assistant_tokens_schedule")
+        given = {n: getattr(section, n) for n in (*names, "assistant_confidence_threshold")}
+        self._assistant.generation_config = GenerationConfig(**given)
 
     def _compile(self) -> None:
-        if self._section.matmul_precision is not None:
-            torch.set_float32_matmul_precision(self._section.matmul_precision)
         automatic = (self._section.cache_implementation or "").endswith("static")
         # With a static cache on CUDA, generate compiles by itself, with the same settings.
         if not (automatic and self._device.type == "cuda"):
             arguments = compile_arguments(self._section)
             self._model.forward = torch.compile(self._model.forward, **arguments)
-
-    def _set_threads(self) -> dict[str, object]:
-        torch.manual_seed(self.workload.random_seed)
-        if self._section.matmul_precision is not None:
-            torch.set_float32_matmul_precision(self._section.matmul_precision)
-        if self._section.num_threads is not None:
-            torch.set_num_threads(self._section.num_threads)
-        elif self.workload.world_size > 1 and "OMP_NUM_THREADS" not in os.environ:
-            # Processes that each take all cores would fight for them.
-            torch.set_num_threads(max(1, torch.get_num_threads() // self.workload.world_size))
-        return {"num_threads": torch.get_num_threads()}
-
-    def _cuda_indices(self) -> list[int]:
-        if self._model is None or not torch.cuda.is_initialized():
-            return []
-        devices = {p.device for p in self._model.parameters() if p.device.type == "cuda"}
-        return sorted({device.index or 0 for device in devices})
-
-    def _peak_bytes(self) -> int | None:
-        # For a message any peak will do, that of the whole process included.
-        return self.memory().peak_bytes or host_peak(was_reset=True).peak_bytes
-
-
-def _device(workload: Workload, section: PyTorchConfig) -> torch.device:
-    wanted = section.device or "auto"
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted != "cuda":
-        return torch.device(wanted)
-    if not torch.cuda.is_available():
-        raise BackendError("device is cuda, but torch finds no CUDA device; use device: cpu")
-    return torch.device("cuda", workload.rank % torch.cuda.device_count())
 
 
 def _until_end(row: list[int], eos_ids: Sequence[int]) -> list[int]:

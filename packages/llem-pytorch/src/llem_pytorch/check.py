@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from llem_core.contracts import CheckReport, Workload
 from llem_core.errors import ConfigError
 
-from llem_pytorch.audit import FORBIDDEN_PASSTHROUGH
+from llem_pytorch.audit import FORBIDDEN_PASSTHROUGH, split_passthrough
 from llem_pytorch.config import PyTorchConfig
 from llem_pytorch.memory import available_bytes, estimate_bytes, model_fields
+from llem_pytorch.requirements import device_kind, unmet_requirements
 from llem_pytorch.shapes import get_shape, is_shape
 
 
@@ -26,25 +25,18 @@ def check(workload: Workload) -> CheckReport:
     section = workload.section
     assert isinstance(section, PyTorchConfig)
     _check_model(workload, section)
-    _check_passthrough(workload)
+    _check_assistant(section)
+    _check_adapter(workload)
+    _check_passthrough(workload, section)
     kind = device_kind(section)
     fields = model_fields(workload)
     return CheckReport(
-        problems=(*_missing_packages(workload, section), *_device_problems(section)),
+        problems=tuple(unmet_requirements(workload, section)),
         device_kind=kind,
         memory_estimate_bytes=estimate_bytes(workload, fields, kind == "gpu") if fields else None,
         memory_available_bytes=available_bytes() if kind == "cpu" else None,
-        notes=() if fields else ("the model's configuration is not at hand: no memory estimate",),
+        notes=tuple(_notes(workload, fields, kind)),
     )
-
-
-def device_kind(section: PyTorchConfig) -> Literal["cpu", "gpu"]:
-    """Where the model would run, as far as that can be told without torch."""
-    if section.device == "cpu":
-        return "cpu"
-    if (section.device or "auto").startswith("cuda"):
-        return "gpu"
-    return "gpu" if _has_gpu() and not _cpu_build() else "cpu"
 
 
 def is_local(model: str) -> bool:
@@ -53,83 +45,85 @@ def is_local(model: str) -> bool:
 
 
 def _check_model(workload: Workload, section: PyTorchConfig) -> None:
-    for name, model in (("model", workload.model), ("assistant_model", section.assistant_model)):
-        if model is None:
-            continue
-        if is_shape(model):
-            get_shape(model)
-            continue
-        if not is_local(model):
-            continue
-        path = Path(model).expanduser()
-        if not path.is_dir():
+    model = workload.model
+    if is_shape(model):
+        get_shape(model)
+        if section.quantised or section.gguf_file or section.device_map:
             raise ConfigError(
-                f"{name}: there is no folder {model}; give the folder of a checkpoint, a hub id, "
-                "or `shape:<name>`."
+                f"{model} has random weights that are made in place: it takes no quantisation, "
+                "device_map or gguf_file."
             )
-        if name == "model" and section.gguf_file is not None:
-            if not (path / section.gguf_file).is_file():
-                raise ConfigError(f"pytorch.gguf_file: {path} has no file {section.gguf_file}.")
-        elif not (path / (section.subfolder or "") / "config.json").is_file():
-            raise ConfigError(
-                f"{name}: {model} has no config.json; it is not a checkpoint of transformers. "
-                "For a GGUF file, set pytorch.gguf_file."
-            )
-    if is_shape(workload.model) and (section.quantised or section.gguf_file or section.device_map):
+    elif is_local(model) and section.gguf_file is not None:
+        folder = _folder("model", model)
+        if not (folder / section.gguf_file).is_file():
+            raise ConfigError(f"pytorch.gguf_file: {folder} has no file {section.gguf_file}.")
+    elif is_local(model):
+        _check_checkpoint("model", model, section.subfolder)
+
+
+def _check_assistant(section: PyTorchConfig) -> None:
+    model = section.assistant_model
+    if model is None:
+        return
+    if is_shape(model):
+        get_shape(model)
+    elif is_local(model):
+        _check_checkpoint("pytorch.assistant_model", model, None)
+
+
+def _check_adapter(workload: Workload) -> None:
+    if workload.lora is None or not is_local(workload.lora.adapter):
+        return
+    folder = _folder("lora.adapter", workload.lora.adapter)
+    if not (folder / "adapter_config.json").is_file():
         raise ConfigError(
-            f"{workload.model} has random weights that are made in place: it takes no "
-            "quantisation, device_map or gguf_file."
+            f"lora.adapter: {folder} has no adapter_config.json; it is not an adapter of PEFT."
         )
 
 
-def _check_passthrough(workload: Workload) -> None:
-    taken = sorted(FORBIDDEN_PASSTHROUGH & set(workload.passthrough_kwargs))
+def _check_checkpoint(name: str, model: str, subfolder: str | None) -> None:
+    folder = _folder(name, model) / (subfolder or "")
+    if not (folder / "config.json").is_file():
+        raise ConfigError(
+            f"{name}: {folder} has no config.json; it is not a checkpoint of transformers. "
+            "For a GGUF file, set pytorch.gguf_file."
+        )
+
+
+def _folder(name: str, path: str) -> Path:
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{name}: there is no folder {path}; give a folder that exists, or a name on the hub."
+        )
+    return folder
+
+
+def _check_passthrough(workload: Workload, section: PyTorchConfig) -> None:
+    given = dict(workload.passthrough_kwargs)
+    taken = sorted(FORBIDDEN_PASSTHROUGH & set(given))
     if taken:
         raise ConfigError(
             f"passthrough_kwargs has {', '.join(taken)}, which llem sets itself; use the declared "
             "fields of the experiment or of the pytorch section."
         )
-
-
-def _missing_packages(workload: Workload, section: PyTorchConfig) -> list[str]:
-    wanted = (
-        (section.quantised, "bitsandbytes", "load_in_4bit and load_in_8bit", "bitsandbytes"),
-        (section.quantised, "accelerate", "load_in_4bit and load_in_8bit", "bitsandbytes"),
-        (section.device_map is not None, "accelerate", "device_map", "accelerate"),
-        (section.gguf_file is not None, "gguf", "gguf_file", "gguf"),
-        (workload.lora is not None, "peft", "lora", "lora"),
-    )
-    problems = [
-        f"{what}: {package} is not installed; run `pip install 'llem-pytorch[{extra}]'`"
-        for needed, package, what, extra in wanted
-        if needed and importlib.util.find_spec(package) is None
-    ]
-    attention = section.attn_implementation
-    if attention == "flash_attention_2" and importlib.util.find_spec("flash_attn") is None:
-        problems.append(
-            "attn_implementation flash_attention_2 needs flash-attn; install it, or use sdpa"
+    loading = split_passthrough(given)[1]
+    if loading and (is_shape(workload.model) or section.load_format == "dummy"):
+        raise ConfigError(
+            f"passthrough_kwargs has {', '.join(sorted(loading))}, which would have no effect: "
+            "random weights are made in place, without from_pretrained."
         )
-    return list(dict.fromkeys(problems))
 
 
-def _device_problems(section: PyTorchConfig) -> list[str]:
-    if not (section.device or "").startswith("cuda"):
-        return []
-    if _cpu_build():
-        return ["device is cuda, but the installed torch is a CPU build; install a CUDA build"]
-    if not _has_gpu():
-        return ["device is cuda, but this machine shows no NVIDIA GPU; use device: cpu"]
-    return []
-
-
-def _cpu_build() -> bool:
-    try:
-        return "cpu" in version("torch").partition("+")[2]
-    except PackageNotFoundError:
-        return True
-
-
-def _has_gpu() -> bool:
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in {"", "-1"}:
-        return False
-    return any(Path("/proc/driver/nvidia/gpus").glob("*")) or Path("/dev/nvidia0").exists()
+def _notes(workload: Workload, fields: dict[str, Any] | None, kind: str) -> Iterator[str]:
+    if fields is None:
+        yield "the model's configuration is not at hand: no memory estimate"
+    if kind == "cpu" and workload.precision == "fp16":
+        yield "fp16 is slow on most CPUs; bf16 or fp32 may say more"
+    limit = (fields or {}).get("max_position_embeddings")
+    positions = workload.max_input_tokens + workload.max_output_tokens
+    if isinstance(limit, int) and positions > limit:
+        yield (
+            f"max_input_tokens and max_output_tokens come to {positions} positions, and the model "
+            f"was made for {limit}"
+        )

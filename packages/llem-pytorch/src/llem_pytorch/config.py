@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from llem_core.contracts import BackendSection
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from llem_pytorch.conflicts import conflicts
 
@@ -142,6 +142,14 @@ class PyTorchConfig(BackendSection):
     def quantised(self) -> bool:
         """Whether bitsandbytes quantises the weights."""
         return self.load_in_4bit or self.load_in_8bit
+
+    @field_validator("max_memory")
+    @classmethod
+    def _gpus_are_numbers(cls, limits: dict[int | str, str] | None) -> dict[int | str, str] | None:
+        # JSON makes texts of the numbers, and accelerate refuses a GPU that is a text.
+        if limits is None:
+            return None
+        return {int(k) if str(k).isdigit() else k: limit for k, limit in limits.items()}
 
     @model_validator(mode="after")
     def _options_fit_each_other(self) -> Self:

@@ -15,6 +15,7 @@ _OFFLINE_KINDS = (
     "ConnectError",
     "ConnectTimeout",
 )
+_NO_ACCESS_KINDS = ("GatedRepoError", "RepositoryNotFoundError")
 _OFFLINE_WORDS = ("couldn't connect", "offline mode", "outgoing traffic", "cannot reach")
 
 
@@ -39,7 +40,12 @@ def engine_errors(doing: str, peak_bytes: Callable[[], int | None]) -> Iterator[
 
 @contextlib.contextmanager
 def hub_errors(model: str, peak_bytes: Callable[[], int | None]) -> Iterator[None]:
-    """Within the block, a failure to find or fetch a model says what to set."""
+    """Within the block, a failure to find or fetch a model or an adapter says what to set.
+
+    Args:
+        model: what is loaded, for the message.
+        peak_bytes: as of ``engine_errors``.
+    """
     try:
         with engine_errors(f"loading {model}", peak_bytes):
             yield
@@ -50,10 +56,15 @@ def hub_errors(model: str, peak_bytes: Callable[[], int | None]) -> Iterator[Non
                 f"{model} is not in the local cache and the hub cannot be reached; connect, or set "
                 "HF_HOME to a cache that has it, or give a local folder or `shape:<name>`"
             ) from error
-        if any("gated" in str(cause).lower() or "401" in str(cause)[:400] for cause in chain):
+        if any(_is_refused(cause) for cause in chain):
             raise BackendError(
                 f"{model} is gated, private or does not exist; check its name, and log in with "
                 "`hf auth login` if you have access"
+            ) from error
+        if any(type(cause).__name__ == "RevisionNotFoundError" for cause in chain):
+            raise BackendError(
+                f"{model} has no such revision on the hub; set revision to one of its branches, "
+                "tags or commits"
             ) from error
         raise
 
@@ -68,6 +79,11 @@ def _out_of_memory(doing: str, peak: int | None) -> str:
 
 def _is_offline(error: BaseException) -> bool:
     return type(error).__name__ in _OFFLINE_KINDS or _says(error, _OFFLINE_WORDS)
+
+
+def _is_refused(error: BaseException) -> bool:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return type(error).__name__ in _NO_ACCESS_KINDS or status in {401, 403}
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

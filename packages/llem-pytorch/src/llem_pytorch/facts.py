@@ -11,6 +11,8 @@ import torch
 from llem_core.contracts import DeviceInfo, ModelInfo
 from torch import nn
 
+from llem_pytorch.config import PyTorchConfig
+
 _NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
 
@@ -43,10 +45,31 @@ def model_info(
         effective_settings={
             "dtype": _dtype(model),
             "attn_implementation": getattr(config, "_attn_implementation", None),
+            "checkpoint_commit": getattr(model.config, "_commit_hash", None),
             **settings,
         },
         notes=notes,
     )
+
+
+def effective_settings(
+    section: PyTorchConfig, model: Any, device: torch.device
+) -> dict[str, object]:
+    """What the section's nulls come to."""
+    own_cache = not getattr(model, "_supports_default_dynamic_cache", lambda: True)()
+    placed = getattr(model, "hf_device_map", None) or {}
+    return {
+        "device": str(device),
+        "device_map": {name: str(place) for name, place in placed.items()} or None,
+        "num_threads": torch.get_num_threads(),
+        "matmul_precision": torch.get_float32_matmul_precision(),
+        "batch_size": section.batch_size,
+        "num_beams": section.num_beams or 1,
+        "use_cache": section.use_cache is not False,
+        "cache_implementation": section.cache_implementation
+        or ("the model's own" if own_cache else "dynamic"),
+        "torch_compile": section.torch_compile or False,
+    }
 
 
 def _embedding_parameters(model: Any) -> int:
@@ -61,8 +84,26 @@ def _embedding_parameters(model: Any) -> int:
     return sum(weights.values())
 
 
+def position_limit(model: Any) -> int | None:
+    """Most positions of a model that learned a vector for each; ``None`` for all others.
+
+    Rotary and relative positions go on past the length that a model was trained for; learned
+    ones end with an index error, which on CUDA takes the whole process along.
+    """
+    learned = [
+        module.num_embeddings
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Embedding)
+        and name.rpartition(".")[2] in {"wpe", "embed_positions", "position_embeddings"}
+    ]
+    stated = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    limits = [*learned, *([stated] if stated else [])]
+    return min(limits) if learned else None
+
+
 def _active(model: Any, config: Any, dense: int) -> int:
-    count = getattr(config, "num_local_experts", None) or getattr(config, "num_experts", None)
+    names = ("num_local_experts", "num_experts", "n_routed_experts")
+    count = next((n for name in names if (n := getattr(config, name, None))), None)
     chosen = getattr(config, "num_experts_per_tok", None)
     if not count or not chosen:
         return dense

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from llem_core.contracts import Workload
+from llem_core.contracts import LoRAConfig, Workload
 from llem_core.errors import BackendError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
@@ -23,12 +23,8 @@ def load_model(workload: Workload, device: torch.device) -> tuple[Any, bool]:
     section = workload.section
     assert isinstance(section, PyTorchConfig)
     if is_shape(workload.model) or section.load_format == "dummy":
-        model = random_model(workload, workload.model, device)
-    else:
-        model = _checkpoint(workload, section, device)
-    if workload.lora is not None:
-        model = _with_adapter(model, workload)
-    return model.eval(), is_shape(workload.model) or section.load_format == "dummy"
+        return random_model(workload, workload.model, device).eval(), True
+    return _checkpoint(workload, section, device).eval(), False
 
 
 def random_model(workload: Workload, name: str, device: torch.device) -> Any:
@@ -61,8 +57,21 @@ def load_assistant(workload: Workload, device: torch.device) -> Any:
     if is_shape(section.assistant_model):
         return random_model(workload, section.assistant_model, device).eval()
     dtype = DTYPES.get(workload.precision, "auto")
-    model: Any = AutoModelForCausalLM.from_pretrained(section.assistant_model, dtype=dtype)
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        _place(section.assistant_model), dtype=dtype, trust_remote_code=section.trust_remote_code
+    )
     return model.to(device).eval()
+
+
+def load_adapter(model: PreTrainedModel, lora: LoRAConfig) -> Any:
+    """The model with an adapter's weights beside its own, or merged into them."""
+    from peft import PeftModel
+
+    adapted = PeftModel.from_pretrained(model, _place(lora.adapter), revision=lora.revision)
+    if adapted.active_peft_config.is_prompt_learning:
+        raise BackendError(f"lora.adapter {lora.adapter} holds learned prompts, not a LoRA adapter")
+    # The model itself, without peft's wrapper, whose own generate and settings differ.
+    return (adapted.merge_and_unload() if lora.merge else adapted.get_base_model()).eval()
 
 
 def load_tokenizer(workload: Workload, model: Any) -> tuple[Tokenizer, str | None]:
@@ -72,13 +81,13 @@ def load_tokenizer(workload: Workload, model: Any) -> tuple[Tokenizer, str | Non
     vocabulary = model.config.get_text_config().vocab_size
     if is_shape(workload.model):
         return ByteTokenizer(vocabulary), None
-    if not _has_tokenizer(workload.model):
+    if not _has_tokenizer(workload.model, section):
         if vocabulary < BYTE_VOCABULARY:
             raise BackendError(
                 f"{workload.model} has no tokenizer, and its vocabulary of {vocabulary} is too "
                 f"small for bytes ({BYTE_VOCABULARY}); save the tokenizer into the same folder"
             )
-        return ByteTokenizer(vocabulary), (
+        return ByteTokenizer(vocabulary, _stated_eos_ids(model)), (
             "The checkpoint has no tokenizer: prompts were read byte by byte."
         )
     arguments = _origin(section)
@@ -118,16 +127,6 @@ def _config(name: str, section: PyTorchConfig) -> Any:
     )
 
 
-def _with_adapter(model: PreTrainedModel, workload: Workload) -> Any:
-    from peft import PeftModel
-
-    lora = workload.lora
-    assert lora is not None
-    adapted = PeftModel.from_pretrained(model, lora.adapter, revision=lora.revision)
-    # `merge_and_unload` and `get_base_model` both give back a model that generates by itself.
-    return adapted.merge_and_unload() if lora.merge else adapted
-
-
 def _quantisation(section: PyTorchConfig) -> Any:
     from transformers import BitsAndBytesConfig
 
@@ -157,18 +156,25 @@ def _place(model: str) -> str:
     return str(Path(model).expanduser()) if model.startswith("~") else model
 
 
-def _has_tokenizer(model: str) -> bool:
+def _has_tokenizer(model: str, section: PyTorchConfig) -> bool:
     folder = Path(model).expanduser()
     if not folder.is_dir():
         return True  # on the hub
-    names = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
+    folder /= section.subfolder or ""
+    names = (
+        *("tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt"),
+        *("tokenizer.model", "spiece.model", "tekken.json"),
+    )
     return any((folder / name).exists() for name in names) or any(folder.glob("*.gguf"))
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
+    own = tokenizer.eos_token_id
+    return _stated_eos_ids(model) or (() if own is None else (int(own),))
+
+
+def _stated_eos_ids(model: Any) -> tuple[int, ...]:
     stated = getattr(model.generation_config, "eos_token_id", None)
-    if stated is None:
-        stated = tokenizer.eos_token_id
     if stated is None:
         return ()
     return tuple(stated) if isinstance(stated, list) else (int(stated),)

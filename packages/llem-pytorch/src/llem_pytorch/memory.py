@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +25,33 @@ def model_fields(workload: Workload) -> dict[str, Any] | None:
     if is_shape(workload.model):
         shape = get_shape(workload.model)
         return {"dtype": shape.dtype, **shape.fields}
-    path = Path(workload.model).expanduser()
     section = workload.section
-    folder = (
-        path / section.subfolder
-        if isinstance(section, PyTorchConfig) and section.subfolder
-        else path
-    )
+    assert isinstance(section, PyTorchConfig)
+    folder = checkpoint_folder(workload.model, section.revision) / (section.subfolder or "")
     try:
         fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return fields if isinstance(fields, dict) else None
+    if not isinstance(fields, dict):
+        return None
+    # A model of text and images has its language model's dimensions one level down.
+    text = fields.get("text_config")
+    return {**fields, **text} if isinstance(text, dict) else fields
+
+
+def checkpoint_folder(model: str, revision: str | None) -> Path:
+    """Where a model's files are, or would be: a local folder, or its place in the hub's cache."""
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or home) / "hub"
+    repository = Path(hub).expanduser() / f"models--{model.replace('/', '--')}"
+    commit = revision or "main"
+    # A branch or tag is a file with the commit's name; a commit has none.
+    with contextlib.suppress(OSError, ValueError):
+        commit = (repository / "refs" / commit).read_text(encoding="ascii").strip()
+    return repository / "snapshots" / commit
 
 
 def estimate_bytes(workload: Workload, fields: dict[str, Any], on_gpu: bool) -> int | None:
@@ -116,8 +133,8 @@ def _dimensions(fields: dict[str, Any]) -> dict[str, int] | None:
         "vocab": vocab,
         "q_width": heads * head,
         "kv_width": (first("num_key_value_heads") or heads) * head,
-        "ffn": first("intermediate_size") or hidden * 8 // 3,
-        "experts": first("num_local_experts", "num_experts") or 1,
+        "ffn": first("moe_intermediate_size", "intermediate_size") or hidden * 8 // 3,
+        "experts": first("num_local_experts", "num_experts", "n_routed_experts") or 1,
         "tied": int(bool(fields.get("tie_word_embeddings", True))),
     }
 

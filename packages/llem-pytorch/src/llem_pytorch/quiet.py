@@ -17,6 +17,8 @@ def quiet() -> Iterator[None]:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
+    # Compiling on a machine without CUDA warns of just that.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     with (
         warnings.catch_warnings(),
         # The GGUF reader's own progress bars obey no setting.

@@ -83,14 +83,36 @@ SHAPES: dict[str, Shape] = {
         num_local_experts=4,
         num_experts_per_tok=2,
     ),
+    "gpt2": Shape(
+        "gpt2",
+        "float32",
+        {"n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50_257, "n_positions": 1024},
+    ),
     "smollm2-135m": _llama(576, 30, 9, 3, 1536, 49_152, tied=True, theta=100_000.0),
     "smollm2-360m": _llama(960, 32, 15, 5, 2560, 49_152, tied=True, theta=100_000.0),
     "smollm2-1.7b": _llama(2048, 24, 32, 32, 8192, 49_152, tied=True, theta=130_000.0),
+    "tinyllama-1.1b": _llama(2048, 22, 32, 4, 5632, 32_000, theta=10_000.0),
     "llama-3.2-1b": _llama(2048, 16, 32, 8, 8192, 128_256, tied=True, head_dim=64),
     "llama-3.2-3b": _llama(3072, 28, 24, 8, 8192, 128_256, tied=True, head_dim=128),
     "llama-3.1-8b": _llama(4096, 32, 32, 8, 14_336, 128_256),
     "mistral-7b-v0.3": _llama(
         *(4096, 32, 32, 8, 14_336, 32_768), model_type="mistral", theta=1_000_000.0
+    ),
+    "gemma-2-2b": _llama(
+        *(2304, 26, 8, 4, 9216, 256_000),
+        model_type="gemma2",
+        tied=True,
+        theta=10_000.0,
+        head_dim=256,
+        query_pre_attn_scalar=256,
+        sliding_window=4096,
+    ),
+    "olmoe-1b-7b": _llama(
+        *(2048, 16, 16, 16, 1024, 50_304),
+        model_type="olmoe",
+        theta=10_000.0,
+        num_experts=64,
+        num_experts_per_tok=8,
     ),
     "qwen2.5-0.5b": _llama(
         *(896, 24, 14, 2, 4864, 151_936), model_type="qwen2", tied=True, theta=1_000_000.0

@@ -23,6 +23,8 @@ class StepRecorder(StoppingCriteria):
 
     def __init__(self, batch_size: int, device: torch.device) -> None:
         self._cuda = device.type == "cuda"
+        # An event without a stream would go to the current device's, which may be another.
+        self._stream: Any = torch.cuda.current_stream(device) if self._cuda else None
         self._never = torch.zeros(batch_size, dtype=torch.bool, device=device)
         self._marks: list[Any] = []
         self._lengths: list[int] = []
@@ -58,5 +60,5 @@ class StepRecorder(StoppingCriteria):
 
     def _event(self) -> Any:
         event = torch.cuda.Event(enable_timing=True)
-        event.record()
+        event.record(self._stream)
         return event

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 BYTES = 256
@@ -22,8 +23,8 @@ class Tokenizer(Protocol):
     eos_ids: tuple[int, ...]
     pad_id: int
 
-    def encode(self, text: str) -> list[int]:
-        """Tokens of a prompt, special ones included."""
+    def encode(self, text: str, most: int) -> tuple[list[int], bool]:
+        """At most ``most`` tokens, special ones included, and whether the prompt was cut."""
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated tokens, special ones left out."""
@@ -39,16 +40,18 @@ class ByteTokenizer:
 
     Args:
         vocabulary: size of the model's vocabulary, 259 at least.
+        eos_ids: tokens that end an output.
     """
 
-    def __init__(self, vocabulary: int) -> None:
-        self.eos_ids: tuple[int, ...] = (EOS_ID,)
+    def __init__(self, vocabulary: int, eos_ids: tuple[int, ...] = (EOS_ID,)) -> None:
+        self.eos_ids = eos_ids
         self.pad_id = PAD_ID
         self._vocabulary = vocabulary
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, most: int) -> tuple[list[int], bool]:
         """Begin-of-sequence and the bytes."""
-        return [BOS_ID, *text.encode("utf-8")]
+        ids = [BOS_ID, *text.encode("utf-8")]
+        return ids[:most], len(ids) > most
 
     def decode(self, ids: Sequence[int]) -> str:
         """The bytes as UTF-8; what is none becomes the replacement character."""
@@ -76,8 +79,26 @@ class HubTokenizer:
         pad = tokenizer.pad_token_id
         self.pad_id: int = pad if pad is not None else (eos_ids[0] if eos_ids else 0)
 
-    def encode(self, text: str) -> list[int]:
-        """Tokens with the special ones that the model expects."""
+    def encode(self, text: str, most: int) -> tuple[list[int], bool]:
+        """Tokens with the special ones that the model expects.
+
+        A chat's turn is cut within the user's text: the template's end, which asks for the
+        answer, must stay.
+        """
+        ids = self._ids(text)
+        if len(ids) <= most:
+            return ids, False
+        content = self._content(text) if self._chat else []
+        while content and len(ids) > most:
+            content = content[: max(0, len(content) - (len(ids) - most))]
+            ids = self._ids(self._tokenizer.decode(content))
+        return ids[:most], True
+
+    def _content(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _ids(self, text: str) -> list[int]:
         if self._chat:
             turn = [{"role": "user", "content": text}]
             text = self._tokenizer.apply_chat_template(
@@ -93,6 +114,9 @@ class HubTokenizer:
 
     def synthetic(self, length: int, seed: str) -> list[int]:
         """Ordinary tokens of the vocabulary."""
+        return random.Random(seed).choices(self._ordinary, k=length)  # noqa: S311 - no secret
+
+    @cached_property
+    def _ordinary(self) -> list[int]:
         special = set(self._tokenizer.all_special_ids)
-        ordinary = [i for i in range(self._tokenizer.vocab_size) if i not in special]
-        return random.Random(seed).choices(ordinary, k=length)  # noqa: S311 - no secret
+        return [i for i in range(self._tokenizer.vocab_size) if i not in special]
