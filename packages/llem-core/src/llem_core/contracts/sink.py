@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from llem_core.contracts.section import Section
 
 if TYPE_CHECKING:
-    from llem_core.results.finished import FinishedExperiment
+    from llem_core.results.finished import FinishedExperiment, FinishedStudy
 
 
 class ResultSink(ABC):  # noqa: B024 - a sink may care for experiments, for studies or for both
@@ -48,6 +48,21 @@ class ResultSink(ABC):  # noqa: B024 - a sink may care for experiments, for stud
         Args:
             finished: the result, its power samples and the raw requests of its processes.
             directory: the experiment's own folder.
+
+        Returns:
+            The files written, for the summary.
+        """
+        del finished, directory
+        return ()
+
+    def write_study(self, finished: FinishedStudy, directory: Path) -> Sequence[Path]:
+        """Receive one finished study, after all of its experiments.
+
+        Called in the study's own process, which never measures.
+
+        Args:
+            finished: the study's result and where the results of its experiments lie.
+            directory: the study's folder.
 
         Returns:
             The files written, for the summary.
