@@ -42,12 +42,13 @@ class Shell:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
-    def run(self, script: str) -> Done:
+    def run(self, script: str, *, strict: bool = True) -> Done:
+        """Run a script; a strict one ends at the first command that fails."""
         state = f'. "{self._state}"\n' if self._state.exists() else ""
         self._script.write_text(
             f'{state}cd "{self._current()}"\n'
             f'trap \'export -p > "{self._state}"; pwd > "{self._cwd}"\' EXIT\n'
-            f"set -eu -o pipefail\n{script}",
+            f"{'set -eu -o pipefail' if strict else ''}\n{script}",
             encoding="utf-8",
         )
         done = subprocess.run(
@@ -62,9 +63,10 @@ class Shell:
         return Done(done.returncode, done.stdout.decode(errors="replace"))
 
     def python(self, program: str) -> Done:
+        """Run a program that can import the modules in the current folder."""
         path = self._script.with_suffix(".py")
         path.write_text(program, encoding="utf-8")
-        return self.run(f'python "{path}"\n')
+        return self.run(f'python -c "$(cat "{path}")"\n')
 
     def _current(self) -> Path:
         if self._cwd.exists():
@@ -87,9 +89,11 @@ def environment(place: Path, *, workspace: bool) -> dict[str, str]:
         "PATH": os.pathsep.join([str(here), *path] if workspace else path),
         "XDG_CONFIG_HOME": str(place / "config"),
         "HF_HUB_OFFLINE": "1",
+        "CUDA_VISIBLE_DEVICES": "",  # what the pages show is a machine without a GPU
         "COLUMNS": "80",
         "LC_ALL": "C.UTF-8",
-        "PYTHONWARNINGS": "default",
+        # On a busy machine, threads that wait for a core would take most of the time.
+        "OMP_NUM_THREADS": "1",
     }
 
 

@@ -92,7 +92,7 @@ def run_script(block: Block, script: str, shell: Shell, *, workspace: bool) -> D
     if workspace:
         script, named = split_installs(script)
         check_distributions(block, named)
-    done = shell.run(script)
+    done = shell.run(script, strict=block.language == "bash")
     assert done.status == 0, f"{block.where} ended with {done.status}:\n{done.output}"
     return done
 
