@@ -41,6 +41,7 @@ class StudyProgress:
         verbose: leave a line for each step of each run, too.
         interruption: is looked at with every event, lest a swallowed Ctrl+C is lost.
         estimate_s: what the study is thought to take (s), until its own runs tell.
+        line: what the live line is written with; the terminal's, if it has one.
         now: the time of day.
 
     Attributes:
@@ -56,9 +57,10 @@ class StudyProgress:
         verbose: bool,
         interruption: Interruption,
         estimate_s: float | None = None,
+        line: LiveLine | None = None,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
-        self._line = LiveLine(can_rewrite() and not quiet)
+        self._line = line or LiveLine(can_rewrite() and not quiet)
         self._quiet = quiet
         self._verbose = verbose
         self._interruption = interruption
@@ -181,7 +183,7 @@ class StudyProgress:
         if self._ends_at is not None:
             parts.append(f"ends about {_time_of_day(self._ends_at, self._now())}")
         if self._run is not None and doing:
-            parts.append(f"run {self._run.position}, cycle {self._run.cycle}: {doing}")
+            parts.append(f"cycle {self._run.cycle}: {doing}")
             parts.append(self._run.label)
         elif doing:
             parts.append(doing)
