@@ -143,12 +143,12 @@ class TestTerminal:
             "[----------] 0/12 | ends about 16:00 | cycle 1: starting | b=8",
             "[----------] 0/12 | ends about 16:00 | cycle 1: warming up | b=8",
             "[----------] 0/12 | ends about 16:00 | cycle 1: warming up, 3 of 20 prompts at…",
-            "[----------] 0/12 | ends about 16:00 | cycle 1: measuring 40 prompts since 14…",
+            "[----------] 0/12 | ends about 16:00 | cycle 1: measuring 40 prompts since 14:…",
             "[----------] 1/12 | ends about 14:08",
             "[----------] 1/12 | ends about 14:08 | cycle 1: starting | b=8",
             "[----------] 1/12 | ends about 14:08 | cycle 1: warming up | b=8",
             "[----------] 1/12 | ends about 14:08 | cycle 1: warming up, 3 of 20 prompts at…",
-            "[----------] 1/12 | ends about 14:08 | cycle 1: measuring 40 prompts since 14…",
+            "[----------] 1/12 | ends about 14:08 | cycle 1: measuring 40 prompts since 14:…",
         ]
         assert err.endswith(CLEAR)
 
