@@ -42,10 +42,12 @@ def execute(arguments: Sequence[str], interruption: Interruption | None = None) 
         code = _invoke(arguments, session)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost edge
         if session.interruption.number is not None or _is_interrupt(error):
-            return _interrupted(session.interruption)
+            return _interrupted(session.interruption, session.hint)
         return _tell(error, session)
     # A library may have swallowed the signal's exception.
-    return code if session.interruption.number is None else _interrupted(session.interruption)
+    if session.interruption.number is None:
+        return code
+    return _interrupted(session.interruption, session.hint)
 
 
 def _invoke(arguments: Sequence[str], session: Session) -> int:
@@ -61,11 +63,11 @@ def _is_interrupt(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt | click.Abort)
 
 
-def _interrupted(interruption: Interruption) -> int:
-    from llem_cli.output import write_stderr
+def _interrupted(interruption: Interruption, hint: str = "") -> int:
+    from llem_cli.output import note
 
     _end_children()
-    write_stderr("Interrupted.\n")
+    note(f"Interrupted. {hint}".rstrip())
     return interruption.exit_code
 
 
@@ -93,7 +95,7 @@ def _tell(error: BaseException, session: Session) -> int:
 
         write_stderr("".join(traceback.format_exception(error)))
     if isinstance(error, LLEMError):
-        note(f"Error: {_one_line(error)}")
+        note(f"Error: {_one_line(error)} {session.hint}".rstrip())
         return error.exit_code
     if _is_validation_error(error):
         note(f"Error: {_one_line(error)}")

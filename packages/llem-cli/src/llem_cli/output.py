@@ -8,6 +8,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 _LEAST_WIDTH = 40
 _MOST_WIDTH = 100
@@ -71,6 +72,13 @@ def stdout_reserved() -> Iterator[None]:
             os.dup2(2, 1)
         stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         yield
+
+
+def relative(path: Path) -> str:
+    """The path from here, if it is below this folder; otherwise in full."""
+    full = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow the user's own links
+    here = os.path.join(os.getcwd(), "")  # noqa: PTH109, PTH118 - compared as text
+    return full.removeprefix(here)
 
 
 def _restore(kept: int) -> None:

@@ -1,4 +1,4 @@
-"""Turns the flags of ``llem run`` into the topmost layer of an experiment's settings."""
+"""Turns the flags of ``llem run`` into the topmost layer of settings."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from llem_core.config.layers import merge, nest, parse_assignments
+from llem_core.config.loader import STUDY_KEYS
 from llem_core.config.sections import DEFAULT_BACKEND
 from llem_core.contracts.section import BackendSection
 from llem_core.errors import ConfigError
 
 
+_Given = tuple[str, str, Any]
+"""A flag that was given, the path of the field that it sets, and the value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """Flags that set fields of an experiment; ``None`` is a flag that was not given.
+    """Flags that set fields of an experiment or of a study's ``execution``; ``None`` is a flag that was not given.
 
     Attributes:
         assignments: the values of ``--set``, as ``path=value``.
@@ -27,6 +32,10 @@ class Flags:
     batch_size: int | None = None
     precision: str | None = None
     sampler: str | None = None
+    cycles: int | None = None
+    order: str | None = None
+    timeout: float | None = None
+    no_gaps: bool = False
     assignments: Sequence[str] = ()
 
     def overrides(self, below: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,29 +49,52 @@ class Flags:
             ConfigError: a ``--set`` that cannot be read, or that says what a flag says too.
         """
         assigned = parse_assignments(self.assignments)
-        paths: dict[str, tuple[str, Any]] = {
-            "--model": ("model", self.model),
-            "--backend": ("backend", self.backend),
-            "--dataset": ("dataset", self.dataset),
-            "-n": ("n", self.n),
-            "--precision": ("precision", self.precision),
-        }
-        given = {flag: pair for flag, pair in paths.items() if pair[1] is not None}
+        given = [*self._experiment(), *self._execution()]
         if self.sampler is not None:
             off = self.sampler.lower() in {"none", "null"}
-            given["--sampler"] = ("energy.sampler", None if off else self.sampler)
+            given.append(("--sampler", "energy.sampler", None if off else self.sampler))
         if self.batch_size is not None:
             backend = self.backend or assigned.get("backend") or below.get("backend")
             path = f"{backend or DEFAULT_BACKEND}.batch_size"
-            given["--batch-size"] = (path, self.batch_size)
+            given.append(("--batch-size", path, self.batch_size))
         merged = assigned
-        for flag, (path, value) in given.items():
+        for flag, path, value in given:
             if _says(assigned, path):
                 raise ConfigError(
                     f"{flag} and --set {path} say the same thing twice; give one of them."
                 )
             merged = merge(merged, nest(path, value))
         return _over_section(merged, below)
+
+    def for_a_study(self) -> list[str]:
+        """The flags given that only a study can follow; one of them makes a study of one.
+
+        ``--no-gaps`` is none of them: it holds for one experiment as it is.
+        """
+        flags = [flag for flag, _, _ in self._execution() if flag != "--no-gaps"]
+        paths = [assignment.partition("=")[0].strip() for assignment in self.assignments]
+        return [*flags, *(f"--set {path}" for path in paths if path.split(".")[0] in STUDY_KEYS)]
+
+    def _experiment(self) -> list[_Given]:
+        pairs: tuple[_Given, ...] = (
+            ("--model", "model", self.model),
+            ("--backend", "backend", self.backend),
+            ("--dataset", "dataset", self.dataset),
+            ("-n", "n", self.n),
+            ("--precision", "precision", self.precision),
+        )
+        return [pair for pair in pairs if pair[2] is not None]
+
+    def _execution(self) -> list[_Given]:
+        no_gap_s = 0.0 if self.no_gaps else None
+        pairs: tuple[_Given, ...] = (
+            ("--cycles", "execution.n_cycles", self.cycles),
+            ("--order", "execution.cycle_order", self.order),
+            ("--timeout", "execution.experiment_timeout_seconds", self.timeout),
+            ("--no-gaps", "execution.config_gap_seconds", no_gap_s),
+            ("--no-gaps", "execution.cycle_gap_seconds", no_gap_s),
+        )
+        return [pair for pair in pairs if pair[2] is not None]
 
 
 def _over_section(overrides: dict[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:

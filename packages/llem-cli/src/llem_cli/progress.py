@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from types import TracebackType
 from typing import Self
 
@@ -16,10 +14,10 @@ from llem_core.events import (
     PhaseProgress,
 )
 
-from llem_cli.output import write_stderr
+from llem_cli.live import LiveLine, can_rewrite
 from llem_cli.signals import Interruption
 
-_DOING = {
+DOING = {
     Phase.ENVIRONMENT: "looking at the machine",
     Phase.PREFLIGHT: "checking the experiment",
     Phase.BASELINE: "idle power before the model is loaded",
@@ -32,7 +30,6 @@ _DOING = {
     Phase.UNLOAD: "unloading the model",
     Phase.ASSEMBLE: "putting the result together",
 }
-_CLEAR = "\r\x1b[K"
 
 
 class Progress:
@@ -49,8 +46,7 @@ class Progress:
     """
 
     def __init__(self, quiet: bool, verbose: bool, interruption: Interruption) -> None:
-        terminal = sys.stderr is not None and sys.stderr.isatty()
-        self._live = terminal and not quiet
+        self._line = LiveLine(can_rewrite() and not quiet)
         self._verbose = verbose
         self._interruption = interruption
         self._n_prompts = 0
@@ -65,7 +61,7 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._show("")
+        self._line.show("")
 
     def __call__(self, event: Event, /) -> None:
         """Show one event.
@@ -81,25 +77,21 @@ class Progress:
         elif isinstance(event, PhaseChanged):
             self._phase = event.phase
             self._leave(f"{event.elapsed_s:8.2f} s  {self._doing(event.phase)}")
-            self._show(f"{self._doing(event.phase)} …")
+            self._line.show(f"{self._doing(event.phase)} …")
         elif isinstance(event, PhaseProgress):
-            self._show(f"{self._doing(event.phase)}: {_share(event)}")
+            self._line.show(f"{self._doing(event.phase)}: {share(event)}")
 
     def _doing(self, phase: Phase) -> str:
-        doing = _DOING.get(phase, phase.value)
+        doing = DOING.get(phase, phase.value)
         return f"{doing} {self._n_prompts} prompts" if phase is Phase.MEASURE else doing
 
     def _leave(self, line: str) -> None:
         if self._verbose:
-            self._show("")
-            write_stderr(f"{line}\n")
-
-    def _show(self, line: str) -> None:
-        if self._live:
-            write_stderr(_CLEAR + line[: shutil.get_terminal_size().columns - 1])
+            self._line.leave(line)
 
 
-def _share(event: PhaseProgress) -> str:
+def share(event: PhaseProgress) -> str:
+    """How far a step has come, for people."""
     if event.unit == "s":
         left_s = max(0.0, event.total - event.done)
         return f"{left_s:.0f} of {event.total:.0f} s left"

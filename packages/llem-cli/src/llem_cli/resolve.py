@@ -8,11 +8,10 @@ from pathlib import Path
 
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.layers import merge
-from llem_core.config.loader import STUDY_KEYS, environment_settings, load_experiment_config
+from llem_core.config.loader import environment_settings, load_experiment_config
 from llem_core.config.quickstart import QUICKSTART
 from llem_core.config.user import load_user_config
 from llem_core.config.yaml import read_yaml
-from llem_core.errors import ConfigError
 from llem_core.plugins import plugins
 from llem_core.plugins.manager import DISABLE_VARIABLE
 
@@ -48,12 +47,6 @@ def resolve(path: str | None, flags: Flags, output: Path | None) -> Resolved:
         ConfigError: the file, a variable or a flag cannot be used.
     """
     content = {} if path is None else read_yaml(Path(path))
-    study = sorted(STUDY_KEYS & set(content))
-    if study:
-        raise ConfigError(
-            f"{path}: {', '.join(study)} belong to a study, and studies are not available in "
-            "this version of llem; run one experiment at a time, without these keys."
-        )
     settings, remarks = environment_settings()
     below = merge(content, settings)
     overrides = flags.overrides(below)

@@ -1,4 +1,4 @@
-"""``llem run``: its options; what it does is in ``experiment``."""
+"""``llem run``: its options; what it does is in ``experiment`` and ``study``."""
 
 from __future__ import annotations
 
@@ -33,6 +33,23 @@ from llem_cli.session import Session
     type=click.Path(path_type=Path),
     help="Folder for results.  [default: ./results]",
 )
+@click.option("--cycles", type=int, help="Repetitions of every experiment.  [studies: 3]")
+@click.option(
+    "--order",
+    # Written out: to take them from core would cost --help the import of pydantic.
+    type=click.Choice(["sequential", "interleaved", "shuffled"]),
+    help="Order of experiments and cycles.  [studies: shuffled]",
+)
+@click.option("--no-gaps", is_flag=True, help="No pauses between the runs of a study.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Kill an experiment after that.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="",
+    metavar="[DIR]",
+    help="Go on with the study in DIR, or with the latest one; CONFIG may be left out.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before a study of many runs.")
 @click.option("--dry-run", is_flag=True, help="Check everything, load and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON and nothing else.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the summary and errors only.")
@@ -43,21 +60,27 @@ def run(
     /,
     config: str | None,
     output: Path | None,
+    resume: str | None,
+    yes: bool,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
     **settings: object,
 ) -> int:
-    """Measure one experiment: CONFIG is its YAML file.
+    """Measure what CONFIG says: a YAML file of one experiment or of a study.
 
-    Without CONFIG and without --model, a small quickstart experiment is measured. Flags win over
-    LLEM_* variables, those over CONFIG, and that over your own configuration (see llem config).
+    A study is known by its keys: sweep, experiments, base, name or execution. An experiment
+    becomes a study of one with --cycles, --order, --timeout or --resume. Without CONFIG and
+    without --model, a small quickstart experiment is measured.
+
+    Flags win over LLEM_* variables, those over CONFIG, and that over your own configuration (see
+    llem config). In a study they win over what is swept, too.
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other.")
     session.verbose = verbose
-    from llem_cli.experiment import Request, run_request
+    from llem_cli.request import Request, run_request
 
-    request = Request(config, output, dry_run, as_json, quiet, verbose)
-    return run_request(request, settings, session.interruption)
+    request = Request(config, output, resume, yes, dry_run, as_json, quiet, verbose)
+    return run_request(request, settings, session)

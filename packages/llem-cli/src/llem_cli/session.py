@@ -14,7 +14,9 @@ class Session:
     Attributes:
         verbose: whether errors come with their traceback.
         interruption: the signal that asked it to end, if any.
+        hint: what to do if it ends without a result; empty where there is nothing to say.
     """
 
     verbose: bool = False
     interruption: Interruption = field(default_factory=Interruption)
+    hint: str = ""

@@ -21,12 +21,14 @@ class Block:
         remark: what stands beside it.
         rows: label and value.
         items: paragraphs, each with a dash before it.
+        table: lines that are aligned already; they stand between rows and items.
     """
 
     title: str
     remark: str = ""
     rows: list[tuple[str, str]] = field(default_factory=list)
     items: list[str] = field(default_factory=list)
+    table: list[str] = field(default_factory=list)
 
     def add(self, label: str, value: str | None) -> None:
         """Add a row; nothing for a value that is ``None``."""
@@ -40,6 +42,7 @@ class Block:
         for label, value in self.rows:
             first = f"{_INDENT}{label:<{_LABEL_COLUMNS - 1}} "
             lines += _wrap(value, first, " " * (len(_INDENT) + _LABEL_COLUMNS))
+        lines += self.table
         for item in self.items:
             lines += _wrap(item, f"{_INDENT}- ", f"{_INDENT}  ")
         return lines
@@ -47,8 +50,18 @@ class Block:
 
 def render(blocks: Sequence[Block]) -> str:
     """All blocks that have anything to say, an empty line between them."""
-    told = [block for block in blocks if block.rows or block.items or block.remark]
+    told = [block for block in blocks if block.rows or block.items or block.table or block.remark]
     return "\n\n".join("\n".join(block.lines()) for block in told)
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun, such as ``1 run`` or ``1,200 runs``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def rate(per_second: float) -> str:
+    """A rate with three digits, or all of its whole ones."""
+    return f"{per_second:,.0f}" if per_second >= 1000 else f"{per_second:.3g}"
 
 
 def _wrap(text: str, first: str, other: str) -> list[str]:

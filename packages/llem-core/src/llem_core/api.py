@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.loader import load_experiment_config
 from llem_core.config.quickstart import QUICKSTART
+from llem_core.config.study import StudyConfig
+from llem_core.contracts.launcher import Launcher
 from llem_core.contracts.sink import ResultSink
 from llem_core.deliver import deliver
 from llem_core.events import (
@@ -26,6 +28,7 @@ from llem_core.measure.harness import measure
 from llem_core.plugins import plugins
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.store import check_writable, new_experiment_folder
+from llem_core.results.study import StudyResult
 
 _HOOKS = {
     ExperimentStarted: "llem_experiment_started",
@@ -87,6 +90,57 @@ def run_experiment(
     resolved = _resolve(config, fields)
     output = None if output_dir is None else Path(output_dir)
     return run_and_save(resolved, output, listener).result
+
+
+def run_study(
+    config: str | os.PathLike[str] | StudyConfig | Mapping[str, Any] | None = None,
+    /,
+    *,
+    output_dir: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | bool | None = None,
+    gaps: bool = True,
+    listener: Listener | None = None,
+    launcher: Launcher | None = None,
+) -> StudyResult:
+    """Run a study: every experiment in every cycle, each in a fresh process of its own.
+
+    Example::
+
+        from llenergymeasure import run_study
+
+        result = run_study(
+            {
+                "name": "batches",
+                "model": "shape:tiny-llama",
+                "sweep": {"pytorch.batch_size": [1, 4]},
+                "execution": {"n_cycles": 3, "config_gap_seconds": 5},
+            }
+        )
+        print(result.summary.energy_total_j, "J")
+
+    Args:
+        config: a ``StudyConfig``, the path of a study file (then the ``LLEM_*`` variables and
+            the user's configuration apply, as on the command line) or what such a file holds.
+            It may be left out with ``resume``.
+        output_dir: folder in which the study's own folder is made; that of the user's
+            configuration if not given. The manifest and all results are written there.
+        resume: folder of a study to go on with; ``True`` for the latest unfinished one in
+            ``output_dir``.
+        gaps: whether to keep the pauses that the study asks for.
+        listener: is told of events while it runs.
+        launcher: gives each experiment its process; by default a fresh spawned one.
+
+    Returns:
+        The study's result. A run that failed is counted in it and raises nothing.
+
+    Raises:
+        pydantic.ValidationError: a configuration that cannot be.
+        ConfigError: a file or a data set that cannot be used.
+        PreFlightError: all problems that can be found before anything is loaded.
+        StudyError: the study cannot start, go on or resume.
+        KeyboardInterrupt: it was interrupted; it can be resumed.
+    """
+    raise NotImplementedError
 
 
 def run_and_save(

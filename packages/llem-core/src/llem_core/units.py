@@ -6,6 +6,8 @@ Everything inside is in SI base units with the unit in the name (``energy_j``,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 MILLI = 1e-3
 MICRO = 1e-6
 JOULES_PER_KWH = 3.6e6
@@ -47,6 +49,20 @@ def format_si(value: float, unit: str, digits: int = 3) -> str:
         if size >= factor * (1 - 0.5 * 10**-digits):
             return f"{_significant(value / factor, digits)} {prefix}{unit}"
     return f"{value:.{digits}g} {unit}"
+
+
+def common_prefix(values: Iterable[float]) -> tuple[float, str]:
+    """The SI prefix to write several quantities with, and its factor.
+
+    The largest one in which the smallest quantity other than zero is at least 1, so that a
+    column of them can be compared digit by digit.
+    """
+    sizes = [abs(value) for value in values if value]
+    smallest = min(sizes, default=1.0)
+    for factor, prefix in (*_PREFIXES, *_SMALL):
+        if smallest >= factor:
+            return factor, prefix
+    return _SMALL[-1]
 
 
 def format_bytes(size_bytes: float) -> str:

@@ -1,0 +1,66 @@
+"""Asks before a study that is larger than its cap."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from llem_core.config.study import StudyConfig
+from llem_core.errors import ConfigError
+from llem_core.units import format_duration
+
+from llem_cli.output import note
+from llem_cli.table import counted
+
+
+def size(study: StudyConfig) -> str:
+    """How large a study is, such as ``4 configurations × 3 cycles = 12 runs``."""
+    n_configurations, n_cycles = len(study.experiments), study.execution.n_cycles
+    return (
+        f"{counted(n_configurations, 'configuration')} × {counted(n_cycles, 'cycle')} = "
+        f"{counted(n_configurations * n_cycles, 'run')}"
+    )
+
+
+def wall_time(estimate_s: float | None) -> str:
+    """The estimated wall time, for people."""
+    return "unknown" if estimate_s is None else f"about {format_duration(estimate_s)}"
+
+
+def confirm(study: StudyConfig, n_left: int, estimate_s: float | None, *, yes: bool) -> bool:
+    """Whether to go on; asks only where there are more runs than the cap, and nobody has said yes.
+
+    Args:
+        study: the study.
+        n_left: runs still to do.
+        estimate_s: estimated wall time of these (s).
+        yes: whether the user has agreed beforehand.
+
+    Raises:
+        ConfigError: it would have to ask, and there is no terminal to ask on.
+    """
+    cap = study.execution.max_experiments
+    if yes or n_left <= cap:
+        return True
+    told = (
+        f"The study {study.name} has {counted(n_left, 'run')} to do ({size(study)}), more than "
+        f"the cap of {cap} (execution.max_experiments); estimated wall time: "
+        f"{wall_time(estimate_s)}."
+    )
+    if not _can_ask():
+        raise ConfigError(
+            f"{told} There is no terminal to ask on: run the same with --yes, raise the cap, or "
+            "look at it first with --dry-run."
+        )
+    note(told)
+    try:
+        agreed = click.confirm("Run it?", default=False, err=True)
+    except click.Abort:  # the terminal went away, or Ctrl+D
+        agreed = False
+    if not agreed:
+        note("Nothing was run.")
+    return agreed
+
+
+def _can_ask() -> bool:
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))

@@ -1,0 +1,95 @@
+"""What a researcher wants of one study at a glance, as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from llem_core.config.study import SkippedConfig
+from llem_core.events import RunEnded
+from llem_core.results.study import StudyResult
+from llem_core.units import format_duration, format_si
+
+from llem_cli.output import relative
+from llem_cli.ranking import ranking, told_apart
+from llem_cli.table import Block, counted, render
+
+
+def summarise_study(
+    result: StudyResult,
+    skipped: Sequence[SkippedConfig] = (),
+    failures: Sequence[RunEnded] = (),
+    files: Iterable[Path] = (),
+) -> str:
+    """The summary of a study.
+
+    Args:
+        result: the study's result.
+        skipped: combinations that are no valid experiments.
+        failures: runs without a result.
+        files: what was written.
+    """
+    return render(
+        [
+            _study(result),
+            _ranking(result),
+            Block("Failed runs", items=[_failure(event) for event in failures]),
+            skipped_block(skipped),
+            Block("Warnings", items=list(result.warnings)),
+            Block("Files", items=[relative(path) for path in files]),
+        ]
+    )
+
+
+def skipped_block(skipped: Sequence[SkippedConfig]) -> Block:
+    """The combinations that are left out, each with its reason."""
+    return Block("Skipped", items=[f"{one.label}: {one.reason}" for one in skipped])
+
+
+def _study(result: StudyResult) -> Block:
+    summary, protocol = result.summary, result.measurement_protocol
+    block = Block("Study", f"{result.study_name}, design {result.study_design_hash}")
+    failed = f", {summary.n_failed} failed" if summary.n_failed else ""
+    left = summary.n_runs - summary.n_completed - summary.n_failed
+    missing = f", {left} not run" if left else ""
+    block.add("runs", f"{summary.n_completed} of {summary.n_runs} completed{failed}{missing}")
+    block.add(
+        "design",
+        f"{counted(summary.n_configurations, 'configuration')} × "
+        f"{counted(protocol.n_cycles, 'cycle')}, {protocol.cycle_order}",
+    )
+    block.add("pauses", gaps(protocol.config_gap_seconds, protocol.cycle_gap_seconds))
+    windows = format_duration(summary.duration_measured_s)
+    if summary.energy_total_j is None:
+        block.add("energy", f"not measured; measured windows took {windows}")
+    else:
+        word = " (estimated)" if summary.energy_estimated else ""
+        total = format_si(summary.energy_total_j, "J")
+        block.add("energy", f"{total}{word} in measured windows of {windows}")
+    block.add("took", format_duration(summary.duration_total_s))
+    return block
+
+
+def gaps(config_gap_s: float, cycle_gap_s: float) -> str:
+    """The pauses between runs, for people."""
+    if not config_gap_s and not cycle_gap_s:
+        return "none"
+    return (
+        f"{format_duration(config_gap_s)} between experiments, "
+        f"{format_duration(cycle_gap_s)} between cycles"
+    )
+
+
+def _ranking(result: StudyResult) -> Block:
+    configurations = result.configurations
+    if all(c.energy_per_output_token_j is None for c in configurations):
+        remark = "in the order of the file, as there is no energy to rank by; means over cycles"
+    else:
+        remark = "by energy per output token; means over cycles and their 95 % t-intervals"
+    return Block(
+        "Configurations", remark, items=told_apart(configurations), table=ranking(configurations)
+    )
+
+
+def _failure(event: RunEnded) -> str:
+    return f"{event.label}, cycle {event.cycle}: {event.error or event.status}"
