@@ -89,7 +89,7 @@ def _guarded(check: Callable[[Bench], Section], bench: Bench) -> Section:
     try:
         return check(bench)
     # One check that fails, such as for memory, must not cost the others' figures.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever an engine or a driver raises
         name = check.__name__.replace("_", " ")
         return Section(
             name.capitalize(), "It ends.", Verdict.FAILS, remark=f"{type(error).__name__}: {error}"

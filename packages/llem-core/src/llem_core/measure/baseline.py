@@ -13,9 +13,10 @@ u_meter
     they are not added to it, which would count them twice (JCGM 100:2008, 4.3.10); the statement
     is a floor below which few parts that agree by chance cannot push the scatter.
 
-A baseline of an earlier experiment was measured at another time: what idle power does between then
-and now is not in s/√m, which falls with the length of the baseline. It is taken to vary at least
-as it did from part to part, so u(P_b) = max(s, u_meter) for a cached one.
+A baseline of an earlier experiment was measured at another time, and what idle power did since is
+not in s/√m. The idle power of now is taken as one more draw of what the parts were drawn from,
+which gives s·√(1 + 1/m) in place of s/√m for a cached one. A drift that is larger than the scatter
+of the parts is not covered; the time to live bounds it.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def idle_power(idle: Idle, uuids: Collection[str], device_kind: str, opened_s: f
     powers = part_powers(idle.readings, uuids, device_kind)
     by_device = _by_device(parts, duration_s)
     spread_w = statistics.stdev(powers) if len(powers) > 1 else None
-    scatter_w = (spread_w or 0.0) / (1.0 if idle.cached else math.sqrt(len(powers)))
+    share = 1 / len(powers)
+    scatter_w = (spread_w or 0.0) * math.sqrt(1 + share if idle.cached else share)
     # Edges of neighbouring parts err against each other; taken as independent they are a bound.
     meter_w = math.hypot(*(combined(part, "comparison") for part in parts)) / duration_s
     return missing.model_copy(
