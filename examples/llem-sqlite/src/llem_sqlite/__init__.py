@@ -1,0 +1,1 @@
+"""SQLite sink of LLenergyMeasure: one row an experiment, with units."""
