@@ -14,13 +14,15 @@ from pathlib import Path
 import reference_cli
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.loader import STUDY_KEYS
+from llem_core.config.study import STUDY_KEYS
 from llem_core.config.user import UserConfig
 from llem_core.contracts.section import BackendSection
 from llem_core.plugins import plugins
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.study import StudyResult
+from llem_core.sinks import csv
 from llem_core.sinks.parquet import REQUESTS_SCHEMA, TIMESERIES_SCHEMA
+from llem_core.study.manifest import StudyManifest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -42,6 +44,16 @@ STUDY_MEANINGS = {
     "experiments": ("list of mappings", "Experiments one by one, each over the shared keys."),
     "execution": ("ExecutionConfig", "How the study is run."),
 }
+RUN_COLUMNS = {
+    "position": "Place in the study's order, from 1.",
+    "config_hash": "measurement_config_hash of its configuration.",
+    "label": "What tells the configuration from the others.",
+    "cycle": "Repetition, from 1.",
+    "status": "How it ended.",
+    "error": "Why it has no result.",
+    "result_file": "Its result.json, relative to the study's folder.",
+}
+assert tuple(RUN_COLUMNS) == csv._RUN_COLUMNS, "a column of study.csv is not described, or is gone"
 STUDY_KEYS_TABLE = [
     f"| `{key}` | {kind} | {meaning} |" for key, (kind, meaning) in STUDY_MEANINGS.items()
 ]
@@ -168,8 +180,18 @@ def study() -> str:
     lines += ["| key | type | meaning |", "|---|---|---|", *STUDY_KEYS_TABLE]
     lines += ["", "## `execution`", "", first_paragraph(ExecutionConfig), ""]
     lines += table(ExecutionConfig, with_default=True)
+    lines += ["", "## `manifest.json`", "", first_paragraph(StudyManifest), ""]
+    lines += [*table(StudyManifest, with_default=False), *parts_of(StudyManifest)]
     lines += ["", "## `study_result.json`", "", first_paragraph(StudyResult), ""]
     lines += [*table(StudyResult, with_default=False), *parts_of(StudyResult)]
+    lines += ["", "## `study.csv`", "", "One row a run, in execution order; null is an empty cell."]
+    lines += ["", "| column | meaning |", "|---|---|"]
+    lines += [f"| `{column}` | {meaning} |" for column, meaning in RUN_COLUMNS.items()]
+    figures = ", ".join(f"`{column}`" for column, _, _ in csv._columns())
+    lines += [
+        "",
+        f"Then the columns of `result.csv`, named as in [Results](results.md): {figures}.",
+    ]
     return "\n".join(lines) + "\n"
 
 
