@@ -23,7 +23,8 @@ source_suffix = {".md": "markdown"}
 exclude_patterns: list[str] = []
 nitpicky = True
 html_theme = "furo"
-html_title = f"LLenergyMeasure {version}"
+# The whole name is wider than the side bar.
+html_title = f"llem {version}"
 html_static_path: list[str] = []
 html_copy_source = False
 

@@ -42,7 +42,7 @@ STUDY_MEANINGS = {
         "The Cartesian product in the order of the keys; a list is the union of its grids.",
     ),
     "experiments": ("list of mappings", "Experiments one by one, each over the shared keys."),
-    "execution": ("ExecutionConfig", "How the study is run."),
+    "execution": ("[ExecutionConfig](#execution)", "How the study is run."),
 }
 RUN_COLUMNS = {
     "position": "Place in the study's order, from 1.",
@@ -58,6 +58,23 @@ STUDY_KEYS_TABLE = [
     f"| `{key}` | {kind} | {meaning} |" for key, (kind, meaning) in STUDY_MEANINGS.items()
 ]
 assert set(STUDY_MEANINGS) == STUDY_KEYS, "a key of study files is not described, or is gone"
+
+PLAIN_NAMES = {
+    "str": "text",
+    "int": "whole number",
+    "float": "number",
+    "bool": "true or false",
+    "Path": "path",
+    "Any": "anything",
+}
+BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+# Sections of a configuration are headed by their key, all other models by their name.
+ANCHORS = {
+    model: name
+    for name, field in ExperimentConfig.model_fields.items()
+    for model in typing.get_args(field.annotation) or [field.annotation]
+    if isinstance(model, type) and issubclass(model, BaseModel)
+}
 
 
 def type_name(annotation: object) -> str:  # noqa: PLR0911 - one line a kind of type
@@ -75,9 +92,29 @@ def type_name(annotation: object) -> str:  # noqa: PLR0911 - one line a kind of 
         return f"mapping of {type_name(arguments[0])} to {type_name(arguments[1])}"
     if annotation is type(None):
         return "null"
-    names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        anchor = ANCHORS.get(annotation, annotation.__name__.lower())
+        return f"[{annotation.__name__}](#{anchor})"
+    names = {
+        "str": "text",
+        "int": "whole number",
+        "float": "number",
+        "bool": "true or false",
+        "Any": "anything",
+    }
     name = getattr(annotation, "__name__", str(annotation))
     return names.get(name, name)
+
+
+def bounds(field: FieldInfo) -> str:
+    """Limits of a number, such as `, ≥ 1`."""
+    found = [
+        f"{sign} {getattr(limit, name):,}"
+        for limit in field.metadata
+        for name, sign in BOUNDS.items()
+        if hasattr(limit, name) and getattr(limit, name) is not None
+    ]
+    return "".join(f", {text}" for text in found)
 
 
 def default(field: FieldInfo) -> str:
@@ -105,7 +142,7 @@ def table(model: type[BaseModel], *, with_default: bool) -> list[str]:
     if not with_default:
         lines = ["| key | type | meaning |", "|---|---|---|"]
     for name, field in model.model_fields.items():
-        cells = [f"`{name}`", type_name(field.annotation)]
+        cells = [f"`{name}`", type_name(field.annotation) + bounds(field)]
         cells += [default(field)] if with_default else []
         cells.append((field.description or "").replace("|", "\\|"))
         lines.append(f"| {' | '.join(cells)} |")
@@ -176,7 +213,7 @@ def parts_of(root: type[BaseModel]) -> list[str]:
 
 
 def study() -> str:
-    lines = [GENERATED, "# Studies", "", STUDY_FILE, "", "## Study file", ""]
+    lines = [GENERATED, "# Study files and results", "", STUDY_FILE, "", "## Study file", ""]
     lines += ["| key | type | meaning |", "|---|---|---|", *STUDY_KEYS_TABLE]
     lines += ["", "## `execution`", "", first_paragraph(ExecutionConfig), ""]
     lines += table(ExecutionConfig, with_default=True)
