@@ -175,11 +175,16 @@ def main() -> int:
 
     ours = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no message
-    with os.fdopen(ours, "wb", buffering=0) as out:
+    with os.fdopen(ours, "wb") as out:
         task = decode(sys.stdin.buffer.readline())
         if not isinstance(task, LaunchTask):
             raise TypeError(f"not a task: {task}")
-        result = execute(task, lambda event: out.write(encode(event)) and None)
+
+        def tell(event: Event) -> None:
+            out.write(encode(event))
+            out.flush()
+
+        result = execute(task, tell)
         out.write(encode(result))
     return 0
 
