@@ -27,6 +27,9 @@ class Shell:
     Args:
         place: an empty folder; the page's files and results go there.
         environment: what the terminal starts with.
+
+    Attributes:
+        transcript: a file with all commands and what they printed.
     """
 
     def __init__(self, place: Path, environment: dict[str, str]) -> None:
@@ -36,11 +39,14 @@ class Shell:
         self._cwd = place / "cwd"
         self._script = place / "script"
         self._environment = environment
+        self.transcript = place / "transcript.txt"
 
-    def write(self, name: str, text: str) -> None:
+    def write(self, name: str, text: str) -> Path:
         path = self._current() / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+        self._note(f"(writes {name})", "")
+        return path
 
     def run(self, script: str, *, strict: bool = True) -> Done:
         """Run a script; a strict one ends at the first command that fails."""
@@ -60,13 +66,21 @@ class Shell:
             timeout=TIMEOUT_S,
             check=False,
         )
-        return Done(done.returncode, done.stdout.decode(errors="replace"))
+        output = done.stdout.decode(errors="replace")
+        self._note(script, output)
+        return Done(done.returncode, output)
 
     def python(self, program: str) -> Done:
         """Run a program that can import the modules in the current folder."""
         path = self._script.with_suffix(".py")
         path.write_text(program, encoding="utf-8")
         return self.run(f'python -c "$(cat "{path}")"\n')
+
+    def _note(self, script: str, output: str) -> None:
+        """Keep what was done, for people to read afterwards."""
+        shown = "".join(f"$ {line}\n" for line in script.strip().splitlines())
+        with self.transcript.open("a", encoding="utf-8") as file:
+            file.write(f"{shown}{output}\n")
 
     def _current(self) -> Path:
         if self._cwd.exists():
