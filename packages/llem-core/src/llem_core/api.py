@@ -119,18 +119,8 @@ def run_study(
         KeyboardInterrupt: it was interrupted; it can be resumed.
     """
     output = load_user_config().output if output_dir is None else Path(output_dir)
-    study = None if config is None else _as_study(config)
-    directory: Path | None = None
-    if resume is not None and resume is not False:
-        found = resume_study(None if resume is True else Path(resume), output, study)
-        study, directory = found.study, found.directory
-    elif study is None:
-        raise ConfigError(
-            "there is no study to run; give a study file, a StudyConfig or a mapping, or "
-            "`resume` for one that has begun."
-        )
-    check_study(study, directory or output).raise_if_any()
-    directory = directory or new_study_folder(output, study.name)
+    wanted = None if config is None else _as_study(config)
+    study, directory = _begin(wanted, output, resume)
     runner = StudyRunner(study, directory, launcher=launcher, listener=listener, gaps=gaps)
     return _run(study, runner)
 
@@ -163,6 +153,23 @@ def _run(study: StudyConfig, runner: _Runner) -> StudyResult:
     result = runner.run()
     assert result.study_design_hash == study.study_design_hash
     return result
+
+
+def _begin(
+    study: StudyConfig | None, output: Path, resume: str | os.PathLike[str] | bool | None
+) -> tuple[StudyConfig, Path]:
+    """The study to run and its folder, new or not, after all that can be checked beforehand."""
+    if resume is not None and resume is not False:
+        found = resume_study(None if resume is True else Path(resume), output, study)
+        check_study(found.study, found.directory).raise_if_any()
+        return found.study, found.directory
+    if study is None:
+        raise ConfigError(
+            "there is no study to run; give a study file, a StudyConfig or a mapping, or "
+            "`resume` for one that has begun."
+        )
+    check_study(study, output).raise_if_any()
+    return study, new_study_folder(output, study.name)
 
 
 def _as_study(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +18,6 @@ from llem_core.contracts.messages import (
     LaunchResult,
     LaunchSuccess,
     LaunchTask,
-    encode,
 )
 from llem_core.deliver import deliver_study
 from llem_core.errors import StudyError
@@ -189,10 +191,10 @@ class Session:
         else:
             failure = outcome
         key = planned.config_hash, planned.cycle
+        log = self._directory / f"{folder}.log"
+        if log.exists() and not log.stat().st_size:
+            remove(log)
         if failure is None:
-            log = self._directory / f"{folder}.log"
-            if log.exists() and not log.stat().st_size:
-                remove(log)
             self._writer.mark_completed(*key, f"{folder}/{RESULT}")
         else:
             self._clear(folder, failure)
@@ -202,11 +204,10 @@ class Session:
     def _clear(self, folder: str, failure: LaunchFailure) -> None:
         """Keep what is known of a failure, and nothing of its folder."""
         remove(self._directory / folder)
-        path = self._directory / f"{folder}.error.json"
-        try:
-            write_atomically(path, encode(failure))
-        except OSError:
-            return  # on a full disk the manifest's line has to do
+        text = json.dumps(dataclasses.asdict(failure), indent=1) + "\n"
+        # On a full disk the manifest's line has to do.
+        with contextlib.suppress(OSError):
+            write_atomically(self._directory / f"{folder}.error.json", text.encode())
 
     def _abandon(self, planned: PlannedRun, folder: str, running: Running | None) -> None:
         """The study ends in the middle of a run."""

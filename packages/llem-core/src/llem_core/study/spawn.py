@@ -163,9 +163,8 @@ class SpawnRun(Running):
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 return
-            open_ends = [
-                box for box in (self._worker.events, self._worker.results) if not box.ended
-            ]
+            boxes = (self._worker.events, self._worker.results)
+            open_ends = [box.fileno() for box in boxes if not box.ended]
             ready = wait([process.sentinel, *open_ends], min(left_s, _LONGEST_WAIT_S))
             yield from self._take()
             if process.sentinel in ready:

@@ -83,6 +83,7 @@ def _measure(task: LaunchTask, listener: Listener) -> LaunchSuccess:
     from llem_core.config.experiment import ExperimentConfig
     from llem_core.deliver import deliver
     from llem_core.errors import ExperimentError
+    from llem_core.measure.baseline_cache import BaselineCache
     from llem_core.measure.harness import measure
     from llem_core.plugins.telling import tell_plugins_and
 
@@ -92,8 +93,10 @@ def _measure(task: LaunchTask, listener: Listener) -> LaunchSuccess:
             f"the configuration is {config.measurement_config_hash} here and {task.config_hash} "
             "where the study was planned; the two have different versions of llem or of a plugin"
         )
-    finished = measure(config, tell_plugins_and(listener))
-    directory = Path(task.directory) / task.folder
+    study = Path(task.directory)
+    baselines = BaselineCache(study / BASELINES)
+    finished = measure(config, tell_plugins_and(listener), baselines=baselines)
+    directory = study / task.folder
     directory.mkdir()
     return LaunchSuccess(deliver(config, finished, directory).result.model_dump_json())
 
