@@ -73,11 +73,12 @@ def joined(lines: list[str]) -> str:
 
 def test_no_meter_at_all(tmp_path: Path) -> None:
     lines, text = energy_block("", "llem_pytorch", "llem_energy_nvml", folder=tmp_path)
-    assert joined(lines).startswith("Energy not measured: no meter could be used (nvml: ")
+    assert joined(lines).startswith("Energy not measured: no meter could be used: nvml: ")
     assert "it needs an NVIDIA GPU and its driver" in joined(lines)
+    assert "`pip install llem-energy-codecarbon` gives an estimate" in joined(lines)
     # No energy or power stands anywhere, and nothing is called an estimate.
     assert FIGURE.search(text) is None
-    assert "estimate" not in text.lower()
+    assert "estimated" not in text.lower()
     assert "Energy was not measured" in joined(text.splitlines())
 
 
