@@ -13,7 +13,6 @@ from llem_core.errors import EnergyError, PreFlightError
 from llem_core.plugins import plugins
 from llem_core.plugins.registry import DISTRIBUTIONS
 
-
 ESTIMATE = "codecarbon"
 """The shipped sampler that needs no meter; named here since it may not be installed."""
 
