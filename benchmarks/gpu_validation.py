@@ -78,6 +78,7 @@ def real_plan(model: str, limit_s: float) -> Plan:
 
 
 CHECKS: tuple[Callable[[Bench], Section], ...] = (
+    checks.passport,
     checks.counter_against_integral,
     checks.batches,
     checks.repeats,

@@ -6,8 +6,9 @@ import itertools
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
 
+from llem_core.plugins import plugins
 from llenergymeasure import ExperimentResult
 
 from validation import published
@@ -20,19 +21,37 @@ MOST_VARIATION = 0.03
 """Coefficient of variation of repeats. One of 3 % leaves ±2 % at ten repeats."""
 _T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
 
-Probe = Callable[[], Sequence[Mapping[str, Any]]]
 
-
-def passport(probe: Probe) -> Section:
-    """What the sensor of each device is like, as the sampler's probe finds it."""
-    expected = (
-        "The probe finds the update periods, the averaging window and the lag of each sensor."
-    )
+def passport(bench: Bench) -> Section:
+    """What the sensor of each device is like, as the sampler's own probe finds it."""
+    title = "Sensor passport"
+    expected = "The probe finds the update periods, averaging window and lag of each sensor."
+    sampler = bench.plan.fields["energy"]["sampler"]
+    probe = plugins().samplers.get(sampler).probe
+    if probe is None:
+        remark = f"The sampler {sampler} has no probe."
+        return Section(title, expected, Verdict.NOT_RUN, remark=remark)
+    bench.say(f"the probe of {sampler}")
     found = list(probe())
-    names = tuple(dict.fromkeys(name for row in found for name in row))
-    rows = tuple(tuple(_cell(row.get(name)) for name in names) for row in found)
-    verdict = Verdict.HOLDS if found else Verdict.NOT_RUN
-    return Section("Sensor passport", expected, verdict, names, rows, raw={"devices": found})
+    rows = [
+        (
+            each.label,
+            name,
+            _number(value) if value is not None else f"null: {each.reasons.get(name, '')}",
+        )
+        for each in found
+        for name, value in each.values.items()
+    ]
+    missing = [value for each in found for value in each.values.values() if value is None]
+    return Section(
+        title,
+        expected,
+        (Verdict.NOT_RUN if missing else Verdict.HOLDS) if rows else Verdict.FAILS,
+        ("device", "quantity", "value"),
+        tuple(rows),
+        " ".join(dict.fromkeys(note for each in found for note in each.notes)),
+        {"devices": [asdict(each) for each in found]},
+    )
 
 
 def counter_against_integral(bench: Bench) -> Section:
@@ -273,7 +292,3 @@ def _number(value: float | None) -> str:
 
 def _percent(share: float | None) -> str:
     return "null" if share is None else f"{share:.2%}"
-
-
-def _cell(value: object) -> str:
-    return _number(value) if isinstance(value, float) else str(value)

@@ -1,63 +1,22 @@
-"""Zeus and CodeCarbon over GPUs whose counts the test moves.
+"""Zeus and CodeCarbon, the real libraries, over simulated GPUs underneath the real binding.
 
-The functions of the NVML binding that the two libraries call are replaced in a process of
-its own, since neither library can be given another binding.
+The GPUs' time stands still but where the script moves it on, so the joules of a window are known.
 """
 
 import pytest
 
 GPUS = """
-import os, sys, threading
-from types import SimpleNamespace
-import pynvml
-
-class Gpu:
-    def __init__(self, index):
-        self.index, self.energy_mj, self.error = index, 1_000_000 * (index + 1), None
-
-    def read(self):
-        if self.error is not None:
-            raise pynvml.NVMLError(self.error)
-        return self.energy_mj
-
-gpus = [Gpu(0), Gpu(1)]
-
-def unsupported(*args):
-    raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
-
-def fields(gpu, wanted):
-    return [SimpleNamespace(nvmlReturn=0, value=SimpleNamespace(uiVal=250_000)) for _ in wanted]
-
-replaced = {
-    "nvmlInit": lambda: None,
-    "nvmlShutdown": lambda: None,
-    "nvmlDeviceGetCount": lambda: len(gpus),
-    "nvmlDeviceGetHandleByIndex": lambda index: gpus[index],
-    "nvmlDeviceGetArchitecture": lambda gpu: pynvml.NVML_DEVICE_ARCH_HOPPER,
-    "nvmlDeviceGetC2cModeInfoV": unsupported,
-    "nvmlDeviceGetMigMode": unsupported,
-    "nvmlDeviceGetName": lambda gpu: "Some GPU",
-    "nvmlDeviceGetUUID": lambda gpu: f"GPU-{gpu.index}{gpu.index}",
-    "nvmlDeviceGetTotalEnergyConsumption": lambda gpu: gpu.read(),
-    "nvmlDeviceGetPowerManagementLimit": lambda gpu: 700_000,
-    "nvmlDeviceGetEnforcedPowerLimit": lambda gpu: 700_000,
-    "nvmlDeviceGetFieldValues": fields,
-    "nvmlDeviceGetPowerUsage": lambda gpu: 250_000,
-    "nvmlDeviceGetTemperatureV": lambda gpu, sensor: 55,
-    "nvmlDeviceGetMemoryInfo": lambda gpu: SimpleNamespace(total=80, free=40, used=40),
-    "nvmlDeviceGetUtilizationRates": lambda gpu: SimpleNamespace(gpu=50, memory=10),
-    "nvmlDeviceGetComputeRunningProcesses": lambda gpu: [SimpleNamespace(pid=2**22 + 1)],
-}
-for name, function in replaced.items():
-    setattr(pynvml, name, function)
-
-import importlib
+import importlib, os, sys, threading, time
 from llem_core.contracts import SamplerSettings
+from llem_energy_nvml.testing import Constant, SimulatedGpu, VirtualClock, simulated_driver
 
-spec = importlib.import_module(f"llem_energy_{sys.argv[1]}.hooks").llem_samplers()[0]
-available = spec.availability()
-sampler = spec.create(SamplerSettings(0.01, spec.section()))
-sampler.start()
+A, B = "GPU-0000000a-0000-0000-0000-000000000000", "GPU-0000000b-0000-0000-0000-000000000000"
+first = SimulatedGpu(curve=Constant(300.0), uuid=A, pids=(2**22 + 1,), throttle=0x4)
+second = SimulatedGpu(curve=Constant(60.0), uuid=B)
+# Refreshes fall between the moments that the script moves on to.
+for gpu in (first, second):
+    gpu.phase_s = 0.05
+clock = VirtualClock()
 readings = {}
 
 def end(window):
@@ -65,53 +24,80 @@ def end(window):
     readings[window] = {d.name: d for d in reading.domains if d.kind == "gpu"}
     return reading
 
-sampler.begin("outer")
-gpus[0].energy_mj += 3_000
-sampler.begin("inner")
-gpus[0].energy_mj += 2_000
-gpus[1].energy_mj += 7_000
-threading.Event().wait(0.1)
-end("inner")
-gpus[1].energy_mj += 1_000
-outer = end("outer")
+with simulated_driver([first, second], clock=clock) as now:
+    spec = importlib.import_module(f"llem_energy_{sys.argv[1]}.hooks").llem_samplers()[0]
+    available = spec.availability()
+    sampler = spec.create(SamplerSettings(0.01, spec.section()))
+    used_s = time.process_time()
+    sampler.start()
+    used_s = time.process_time() - used_s
+    clock.sleep(1.0)
 
-sampler.begin("lost")
-gpus[0].error = pynvml.NVML_ERROR_GPU_IS_LOST
-gpus[1].energy_mj += 1_000
-end("lost")
-gpus[0].error = None
-moves = {"recovering": 0, "frozen": 0, "reset": -500_000, "jump": 500_000, "sound": 4_000}
-for window, moved_mj in moves.items():
-    sampler.begin(window)
-    gpus[0].energy_mj += moved_mj
-    gpus[1].energy_mj += 1_000
-    end(window)
-sampler.stop()
+    sampler.begin("outer")
+    clock.sleep(0.1)
+    sampler.begin("inner")
+    clock.sleep(0.2)
+    threading.Event().wait(0.15)
+    end("inner")
+    outer = end("outer")
+
+    sampler.begin("lost")
+    clock.sleep(0.1)
+    first.lost_from_s = now()
+    end("lost")
+    first.lost_from_s = None
+    clock.sleep(0.1)
+    sampler.begin("frozen")
+    clock.sleep(0.1)
+    first.dead_from_s = now() - 0.15
+    end("frozen")
+    first.dead_from_s = None
+    clock.sleep(0.1)
+    sampler.begin("reset")
+    clock.sleep(0.1)
+    first.reset_at_s = now() - 0.08
+    end("reset")
+    clock.sleep(0.1)
+    sampler.begin("jump")
+    clock.sleep(0.1)
+    first.jump_at_s = now() - 0.08
+    end("jump")
+    clock.sleep(0.1)
+    sampler.begin("sound")
+    clock.sleep(0.1)
+    end("sound")
+    sampler.stop()
 
 tell(
-    usable=available.usable, domains=available.domains, reason=available.reason,
+    usable=available.usable, domains=available.domains, reason=available.reason, a=A, b=B,
     energies={w: {n: d.energy_j for n, d in found.items()} for w, found in readings.items()},
     reasons={w: {n: d.reason for n, d in found.items()} for w, found in readings.items()},
     methods=sorted({d.method for found in readings.values() for d in found.values()}),
-    terms={t.name: t.standard_j for t in readings["outer"]["GPU-00"].uncertainty},
-    shared=readings["outer"]["GPU-00"].shared_with,
-    samples=[[row.domain, row.power_w, row.temperature_c] for row in outer.samples],
-    visible=os.environ["CUDA_VISIBLE_DEVICES"],
+    terms={t.name: t.standard_j for t in readings["outer"][A].uncertainty},
+    shared=readings["outer"][A].shared_with,
+    check=[readings["outer"][A].cross_check_j, outer.duration_s],
+    samples=[
+        [row.domain, row.power_w, row.temperature_c, row.utilisation_percent, row.sm_clock_hz,
+         row.throttle_reasons] for row in outer.samples
+    ],
+    visible_kept=os.environ["CUDA_VISIBLE_DEVICES"],
+    visible={n: getattr(d, "visible", None) for n, d in readings["outer"].items()},
     threads=[thread.name for thread in threading.enumerate()],
+    warnings=outer.warnings,
 )
 """
 
 
 @pytest.fixture
 def over_gpus(run_script, tmp_path):
-    def run(sampler):
+    def run(sampler, visible="GPU-0000000b"):
         # CodeCarbon takes a machine without this command for one without GPUs.
         command = tmp_path / "bin" / "nvidia-smi"
         command.parent.mkdir()
         command.write_text("#!/bin/sh\nexit 0\n")
         command.chmod(0o755)
         path = f"{command.parent}:/usr/local/bin:/usr/bin:/bin"
-        return run_script(GPUS, [sampler], PATH=path, CUDA_VISIBLE_DEVICES="GPU-11")
+        return run_script(GPUS, [sampler], PATH=path, CUDA_VISIBLE_DEVICES=visible)
 
     return run
 
@@ -126,23 +112,37 @@ def test_known_joules_are_told_by_uuid_and_defects_by_reason(over_gpus, sampler)
     assert "gpu" in told["domains"]
     assert told["methods"] == ["counter"]
     energies, reasons = told["energies"], told["reasons"]
-    # CodeCarbon's own constant from millijoules to kilowatt-hours is off by a millionth.
-    assert energies["inner"] == pytest.approx({"GPU-00": 2.0, "GPU-11": 7.0}, rel=2e-6)
-    assert energies["outer"] == pytest.approx({"GPU-00": 5.0, "GPU-11": 8.0}, rel=2e-6)
-    for window in ("lost", "recovering", "frozen", "reset", "jump"):
-        assert energies[window]["GPU-00"] is None
-        assert reasons[window]["GPU-00"]
-        assert energies[window]["GPU-11"] == pytest.approx(1.0, rel=2e-6)
-    assert "jumped" in reasons["jump"]["GPU-00"]
-    assert "reset" in reasons["reset"]["GPU-00"]
-    assert energies["sound"]["GPU-00"] == pytest.approx(4.0, rel=2e-6)
+    a, b = told["a"], told["b"]
+    # CodeCarbon's own constant from millijoules to kilowatt-hours is off by a millionth, and
+    # the counter's step is a millijoule.
+    close = {"rel": 2e-6, "abs": 0.0011}
+    assert energies["inner"] == pytest.approx({a: 60.0, b: 12.0}, **close)
+    assert energies["outer"] == pytest.approx({a: 90.0, b: 18.0}, **close)
+    for window in ("lost", "frozen", "reset", "jump"):
+        assert energies[window][a] is None, window
+        assert reasons[window][a]
+        assert energies[window][b] == pytest.approx(6.0, **close), window
+    assert "jumped" in reasons["jump"][a]
+    assert "reset" in reasons["reset"][a]
+    assert energies["sound"] == pytest.approx({a: 30.0, b: 6.0}, **close)
     assert set(told["terms"]) == {"edges", "quantisation", "gain"}
-    assert told["visible"] == "GPU-11"
+    assert told["visible_kept"] == "GPU-0000000b"
     assert told["threads"] == ["MainThread"]
 
 
-def test_zeus_samples_power_and_names_other_processes(over_gpus):
+def test_zeus_samples_the_devices_state_and_names_other_processes(over_gpus):
     told = over_gpus("zeus").told
-    assert ["GPU-00", 250.0, 55.0] in told["samples"]
-    assert ["GPU-11", 250.0, 55.0] in told["samples"]
+    rows = {row[0]: row[1:] for row in told["samples"]}
+    assert rows[told["a"]] == [300.0, 45.0, 80.0, 1.5e9, ["sw_power_cap"]]
+    assert rows[told["b"]][0] == 60.0
     assert told["shared"] == [f"{2**22 + 1} unknown"]
+    check_j, duration_s = told["check"]
+    # The simulation's time and the sampler's are not the same: power × the sampler's own time.
+    assert check_j == pytest.approx(300.0 * duration_s)
+
+
+@pytest.mark.parametrize("visible", ["", "1", "7", "GPU-0000000b,GPU-0000000a", "none"])
+def test_zeus_sees_every_gpu_whatever_cuda_shows(over_gpus, visible):
+    told = over_gpus("zeus", visible).told
+    assert set(told["energies"]["outer"]) == {told["a"], told["b"]}
+    assert told["visible_kept"] == visible

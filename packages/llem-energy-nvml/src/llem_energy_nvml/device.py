@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 import pynvml
 from llem_core.units import from_milli
 
+from llem_energy_nvml.sensor import PowerField, assumed_sensor, power_field
+
 T = TypeVar("T")
 MEGA = 1e6
 POWER_INSTANT = 186
-_AMPERE = 7
-_VALUE_UNSIGNED = 1
 _THROTTLE_NAMES = {
     0x1: "gpu_idle",
     0x2: "applications_clocks_setting",
@@ -29,16 +29,20 @@ _THROTTLE_NAMES = {
 class Device:
     """One GPU.
 
-    A reading that NVML does not support is ``None``; any other failure is ``pynvml.NVMLError``.
+    ``energy_j`` and ``power_w`` give ``None`` where NVML does not support them and raise
+    ``pynvml.NVMLError`` on any other failure; the readings that only describe the device give
+    ``None`` on every failure.
 
     Args:
         index: NVML's own index.
 
     Attributes:
         uuid, name: as NVML gives them.
+        architecture: NVML's number of it; ``None`` if it does not tell.
         power_limit_w: enforced power limit (W).
         has_counter: whether there is a total-energy counter.
-        power_field: what ``power_w`` really reads.
+        field: what ``power_w`` really reads.
+        sensor: facts of the sensors.
         mig: whether MIG is on.
     """
 
@@ -46,12 +50,16 @@ class Device:
         self._handle: Any = pynvml.nvmlDeviceGetHandleByIndex(index)
         self.uuid: str = pynvml.nvmlDeviceGetUUID(self._handle)
         self.name: str = pynvml.nvmlDeviceGetName(self._handle)
-        limit_mw = _supported(lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(self._handle))
+        limit_mw = _told(lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(self._handle))
         self.power_limit_w = None if limit_mw is None else from_milli(limit_mw)
+        self.architecture: int | None = _told(
+            lambda: pynvml.nvmlDeviceGetArchitecture(self._handle)
+        )
         self.has_counter = self.energy_j() is not None
         self._instant = self._instant_w() is not None
-        self.power_field = self._field_name()
-        mode = _supported(lambda: pynvml.nvmlDeviceGetMigMode(self._handle))
+        self.field: PowerField = power_field(self._instant, self.architecture, self.name)
+        self.sensor = assumed_sensor(self.field, self.architecture, self.name)
+        mode = _told(lambda: pynvml.nvmlDeviceGetMigMode(self._handle))
         self.mig = bool(mode and mode[0] == pynvml.NVML_DEVICE_MIG_ENABLE)
 
     def energy_j(self) -> float | None:
@@ -60,7 +68,7 @@ class Device:
         return None if energy_mj is None else from_milli(energy_mj)
 
     def power_w(self) -> float | None:
-        """Power (W), from the field that ``power_field`` names."""
+        """Power (W), from the field that ``field`` names."""
         if self._instant:
             return self._instant_w()
         power_mw = _supported(lambda: pynvml.nvmlDeviceGetPowerUsage(self._handle))
@@ -69,32 +77,38 @@ class Device:
     def temperature_c(self) -> float | None:
         """Temperature of the chip (°C)."""
         sensor = pynvml.NVML_TEMPERATURE_GPU
-        return _supported(lambda: pynvml.nvmlDeviceGetTemperature(self._handle, sensor))
+        return _told(lambda: float(pynvml.nvmlDeviceGetTemperatureV(self._handle, sensor))) or (
+            # Drivers before 560 have the older call alone.
+            _told(lambda: float(pynvml.nvmlDeviceGetTemperature(self._handle, sensor)))
+        )
 
     def utilisation_percent(self) -> float | None:
         """Share of the last sampling period in which a kernel ran (%)."""
-        rates = _supported(lambda: pynvml.nvmlDeviceGetUtilizationRates(self._handle))
+        rates = _told(lambda: pynvml.nvmlDeviceGetUtilizationRates(self._handle))
         return None if rates is None else float(rates.gpu)
 
     def memory_bytes(self) -> int | None:
         """Memory in use by all processes (bytes)."""
-        info = _supported(lambda: pynvml.nvmlDeviceGetMemoryInfo(self._handle))
+        info = _told(lambda: pynvml.nvmlDeviceGetMemoryInfo(self._handle))
         return None if info is None else int(info.used)
 
     def clock_hz(self, kind: int) -> float | None:
         """Current clock (Hz): ``pynvml.NVML_CLOCK_SM`` or ``NVML_CLOCK_MEM``."""
-        mhz = _supported(lambda: pynvml.nvmlDeviceGetClockInfo(self._handle, kind))
+        mhz = _told(lambda: pynvml.nvmlDeviceGetClockInfo(self._handle, kind))
         return None if mhz is None else mhz * MEGA
 
     def throttle_reasons(self) -> tuple[str, ...]:
         """Names of what lowers the clocks now."""
-        bits = _supported(lambda: pynvml.nvmlDeviceGetCurrentClocksEventReasons(self._handle))
+        bits = _told(lambda: pynvml.nvmlDeviceGetCurrentClocksEventReasons(self._handle))
         return tuple(name for bit, name in _THROTTLE_NAMES.items() if (bits or 0) & bit)
 
-    def compute_pids(self) -> tuple[int, ...]:
-        """Processes with a compute context on the device, this one included."""
-        found = _supported(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(self._handle))
-        return tuple(int(process.pid) for process in found or ())
+    def process_ids(self) -> tuple[int, ...]:
+        """Processes with a compute or graphics context on the device, this one included."""
+        found = [
+            *(_told(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(self._handle)) or ()),
+            *(_told(lambda: pynvml.nvmlDeviceGetGraphicsRunningProcesses(self._handle)) or ()),
+        ]
+        return tuple(sorted({int(process.pid) for process in found}))
 
     def _instant_w(self) -> float | None:
         values = _supported(lambda: pynvml.nvmlDeviceGetFieldValues(self._handle, [POWER_INSTANT]))
@@ -102,17 +116,16 @@ class Device:
             return None
         return from_milli(values[0].value.uiVal)
 
-    def _field_name(self) -> str:
-        if self._instant:
-            return "POWER_INSTANT (field 186): mean over 25 or 100 ms, by card"
-        generation = _supported(lambda: pynvml.nvmlDeviceGetArchitecture(self._handle))
-        averaged = generation is None or (generation >= _AMPERE and "A100" not in self.name)
-        what = "trailing average over about 1 s" if averaged else "instantaneous"
-        return f"nvmlDeviceGetPowerUsage: {what}"
-
 
 def _supported(call: Callable[[], T]) -> T | None:
     try:
         return call()
     except (pynvml.NVMLError_NotSupported, pynvml.NVMLError_FunctionNotFound):
+        return None
+
+
+def _told(call: Callable[[], T]) -> T | None:
+    try:
+        return call()
+    except pynvml.NVMLError:
         return None

@@ -1,86 +1,117 @@
-"""Energy counters at a moment: waits for their tick, and states what error is left.
+"""Energy counters at the edge of a window: waits for their updates.
 
-A counter is refreshed every 20 to 100 ms, so a plain difference of two reads is off by up to one
-refresh at each edge. Waiting until the counter moves finds the moment of its refresh to within
-one polling step; the energy between that moment and the window's edge is power × time.
+A plain difference of two reads is off by up to one refresh at each edge. Polling the counter finds
+the moment of an update to within one step. Two updates are waited for: at the start they tell the
+power just before the window, at the end the power just after it, and both tell the period.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import pynvml
 
+from llem_energy_nvml.clock import Clock
+from llem_energy_nvml.counter import Read, Tick, tick_between
 from llem_energy_nvml.device import Device
 
 POLL_S = 0.002
-UNALIGNED_S = 0.1
-"""Refresh period that is assumed where no tick was seen (arXiv 2312.02741: 20 to 100 ms)."""
+_UPDATES = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Edge:
-    """One counter at one edge of a window.
+    """One device's counter at one edge of a window.
 
     Attributes:
-        energy_j: the counter.
-        time_s: when it took this value (monotonic s), or when it was read if it did not tick.
-        ticked: whether the tick was seen.
-        power_w: power just after.
+        first: the first read; ``None`` where it failed or there is no counter.
+        last: the last one.
+        ticks: the updates that were seen.
         error: why there is no reading.
     """
 
-    energy_j: float | None
-    time_s: float
-    ticked: bool
-    power_w: float | None
+    first: Read | None = None
+    last: Read | None = None
+    ticks: list[Tick] = field(default_factory=list)
     error: str | None = None
 
-    def timing_s(self) -> float:
-        """Half-width of the moment that ``energy_j`` belongs to (s)."""
-        return POLL_S if self.ticked else UNALIGNED_S
+    @property
+    def aligned(self) -> bool:
+        """Whether an update was seen."""
+        return bool(self.ticks)
+
+    @property
+    def period_s(self) -> float | None:
+        """Time between the last two updates that were seen (s)."""
+        if len(self.ticks) < _UPDATES:
+            return None
+        return self.ticks[-1].time_s - self.ticks[-2].time_s
+
+    @property
+    def first_period_s(self) -> float | None:
+        """Time between the first two updates that were seen (s)."""
+        if len(self.ticks) < _UPDATES:
+            return None
+        return self.ticks[1].time_s - self.ticks[0].time_s
+
+    @property
+    def after_w(self) -> float | None:
+        """Mean power between the first two updates that were seen (W)."""
+        period_s = self.first_period_s
+        if period_s is None or period_s <= 0:
+            return None
+        return (self.ticks[1].energy_j - self.ticks[0].energy_j) / period_s
+
+    @property
+    def between_w(self) -> float | None:
+        """Mean power between the last two updates that were seen (W)."""
+        period_s = self.period_s
+        if period_s is None or period_s <= 0:
+            return None
+        return (self.ticks[-1].energy_j - self.ticks[-2].energy_j) / period_s
 
 
-def find_edges(
-    devices: Sequence[Device],
-    longest_s: float,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> list[Edge]:
-    """Wait until every device's counter has ticked, or ``longest_s`` at the most.
+def find_edges(devices: Sequence[Device], longest_s: float, clock: Clock) -> list[Edge]:
+    """Wait until every counter was updated twice, or two times ``longest_s`` at the most.
+
+    A device that is done goes on being read until all are, so that its last update is recent.
 
     Returns:
         An edge a device, in their order.
     """
-    first = [_read(device, clock) for device in devices]
-    edges: list[Edge | None] = [e if e.error or e.energy_j is None else None for e in first]
-    deadline_s = clock() + longest_s
-    while None in edges and clock() < deadline_s:
-        sleep(POLL_S)
-        for position, device in enumerate(devices):
-            if edges[position] is None:
-                now = _read(device, clock)
-                if now.error or now.energy_j != first[position].energy_j:
-                    edges[position] = Edge(
-                        now.energy_j, now.time_s, not now.error, _power(device), now.error
-                    )
-    return [
-        edge if edge is not None else Edge(start.energy_j, start.time_s, False, _power(device))
-        for edge, start, device in zip(edges, first, devices, strict=True)
-    ]
+    edges = [Edge() for _ in devices]
+    for device, edge in zip(devices, edges, strict=True):
+        _read(device, edge, clock)
+    deadline_s = clock.now() + _UPDATES * longest_s
+    while any(_waits(edge) for edge in edges) and clock.now() < deadline_s:
+        clock.sleep(POLL_S)
+        for device, edge in zip(devices, edges, strict=True):
+            if edge.last is not None and edge.error is None:
+                _read(device, edge, clock)
+    return edges
 
 
-def _read(device: Device, clock: Callable[[], float]) -> Edge:
+def _waits(edge: Edge) -> bool:
+    return edge.error is None and edge.last is not None and len(edge.ticks) < _UPDATES
+
+
+def _read(device: Device, edge: Edge, clock: Clock) -> None:
+    asked_s = clock.now()
     try:
-        return Edge(device.energy_j(), clock(), False, None)
+        energy_j = device.energy_j() if device.has_counter else None
     except pynvml.NVMLError as error:
-        return Edge(None, clock(), False, None, f"NVML says: {error}")
-
-
-def _power(device: Device) -> float | None:
-    try:
-        return device.power_w()
-    except pynvml.NVMLError:
-        return None
+        edge.error = f"NVML says: {error}"
+        return
+    if device.has_counter and energy_j is None:
+        edge.error = "NVML says: the energy counter is not supported any more"
+    if energy_j is None:
+        return
+    now = Read(asked_s, clock.now(), energy_j)
+    if edge.last is None:
+        edge.first = now
+    else:
+        tick = tick_between(edge.last, now)
+        if tick is not None:
+            edge.ticks.append(tick)
+    edge.last = now

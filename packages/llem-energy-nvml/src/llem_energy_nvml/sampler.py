@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pynvml
 from llem_core.contracts import (
@@ -17,36 +16,56 @@ from llem_core.contracts import (
 )
 from llem_core.errors import EnergyError
 
+from llem_energy_nvml.account import Window
+from llem_energy_nvml.clock import Clock, RealClock
 from llem_energy_nvml.config import NvmlConfig
 from llem_energy_nvml.device import Device
-from llem_energy_nvml.domain import Window, domain_reading
-from llem_energy_nvml.edges import UNALIGNED_S, Edge, find_edges
-from llem_energy_nvml.polling import Poller
-
-_SHORT_S = 10 * UNALIGNED_S
+from llem_energy_nvml.domain import Observed, domain_reading
+from llem_energy_nvml.doubts import reading_warnings
+from llem_energy_nvml.edges import Edge, find_edges
+from llem_energy_nvml.facts import sensor_facts
+from llem_energy_nvml.passports import Passports
+from llem_energy_nvml.processes import strangers
+from llem_energy_nvml.track import Track
+from llem_energy_nvml.visible import ORDER_VARIABLE, VARIABLE, Visible, visible_gpus
 
 
 @dataclass(frozen=True, slots=True)
 class _Open:
     started_s: float
     edges: list[Edge]
-    strangers: dict[str, tuple[str, ...]]
+    pids: dict[str, tuple[int, ...]]
 
 
 class NvmlSampler(EnergySampler):
     """Reads the energy counters of all GPUs that NVML shows, and samples their power.
 
-    The energy of record is the difference of the counter between two of its ticks, with the
-    energy between ticks and window taken off; without a counter it is power integrated. See
-    ``domain`` for the uncertainty.
+    The energy of record is the difference of the counter between its updates at the window's
+    edges, with the energy between update and edge taken off; without a counter it is power
+    integrated. See ``domain`` for the reading and ``account`` for its uncertainty.
+
+    Args:
+        settings: as for any sampler.
+        clock: time; a simulated one in tests.
+        passports: what has been measured of the devices' sensors; the user's own if not given.
     """
 
-    def __init__(self, settings: SamplerSettings) -> None:
+    def __init__(
+        self,
+        settings: SamplerSettings,
+        clock: Clock | None = None,
+        passports: Passports | None = None,
+    ) -> None:
         super().__init__(settings)
         section = settings.section
         self._section = section if isinstance(section, NvmlConfig) else NvmlConfig()
-        self._devices: list[Device] = []
-        self._poller: Poller | None = None
+        self._clock = clock or RealClock()
+        self._passports = passports or Passports()
+        self._tracks: list[Track] = []
+        self._lost: list[DomainReading] = []
+        self._visible = Visible(None)
+        self._at_start: dict[str, tuple[int, ...]] = {}
+        self._stop: Callable[[], None] | None = None
         self._open: dict[str, _Open] = {}
         self._driver = ""
 
@@ -58,118 +77,108 @@ class NvmlSampler(EnergySampler):
             raise EnergyError(f"NVML cannot be opened: {error}") from error
         try:
             self._driver = pynvml.nvmlSystemGetDriverVersion()
-            self._devices = [Device(i) for i in range(pynvml.nvmlDeviceGetCount())]
+            self._find_devices(pynvml.nvmlDeviceGetCount())
         except pynvml.NVMLError as error:
             pynvml.nvmlShutdown()
             raise EnergyError(f"NVML does not answer: {error}") from error
-        self._poller = Poller(self._devices, self.settings.sample_interval_s)
-        self._poller.start()
+        self._stop = self._clock.every(self._interval_s(), self._sample)
 
     def begin(self, window: str) -> None:
-        """Open a window, at the counters' next tick."""
-        strangers = {device.uuid: _strangers(device) for device in self._devices}
+        """Open a window, at the counters' next updates."""
+        pids = {track.device.uuid: track.device.process_ids() for track in self._tracks}
         edges = self._edges()
-        self._open[window] = _Open(time.monotonic(), edges, strangers)
+        self._open[window] = _Open(self._clock.now(), edges, pids)
 
     def end(self, window: str) -> EnergyReading:
-        """Close a window, and wait for the counters' next tick."""
-        ended_s = time.monotonic()
+        """Close a window, and wait for the counters' next updates."""
+        ended_s = self._clock.now()
         edges = self._edges()
         opened = self._open.pop(window)
         span = Window(opened.started_s, ended_s)
-        samples = self._samples(span)
-        domains = [
-            self._domain(device, span, opened, start, end, samples)
-            for device, start, end in zip(self._devices, opened.edges, edges, strict=True)
+        seen = [
+            Observed(track, span, start, end, self._section.calibration_of(track.device.uuid))
+            for track, start, end in zip(self._tracks, opened.edges, edges, strict=True)
         ]
+        domains = [self._domain(each, opened) for each in seen]
         return EnergyReading(
             window,
             span.started_s,
             span.ended_s,
-            tuple(domains),
-            samples,
-            self._sensor(opened.edges, edges),
-            _warnings(span),
+            (*domains, *self._lost),
+            self._samples(span),
+            sensor_facts(self._driver, seen, self._visible),
+            reading_warnings(seen, domains, self._visible),
         )
 
     def stop(self) -> None:
         """Stop sampling and close NVML."""
-        poller, self._poller = self._poller, None
-        if poller is not None:
-            poller.stop()
+        stop, self._stop = self._stop, None
+        if stop is not None:
+            stop()
             pynvml.nvmlShutdown()
+
+    def _find_devices(self, count: int) -> None:
+        self._tracks, self._lost = [], []
+        for index in range(count):
+            try:
+                device = Device(index)
+            except pynvml.NVMLError as error:
+                reason = f"NVML could not open it ({error}); look at the kernel log"
+                self._lost.append(
+                    DomainReading(f"gpu:{index}", "gpu", None, "counter", reason=reason)
+                )
+                continue
+            if self._section.passport:
+                device.sensor = self._passports.sensor(device, self._driver)
+            self._tracks.append(Track(device, self._clock))
+        devices = [track.device for track in self._tracks]
+        self._visible = visible_gpus(
+            os.environ.get(VARIABLE),
+            os.environ.get(ORDER_VARIABLE),
+            [device.uuid for device in devices],
+            [device.name for device in devices],
+        )
+        self._at_start = {device.uuid: device.process_ids() for device in devices}
+
+    def _interval_s(self) -> float:
+        """As was asked for, or the power field's own rate where power is all that a card has."""
+        updates = [t.device.sensor.update_s for t in self._tracks if not t.device.has_counter]
+        return min([self.settings.sample_interval_s, *updates])
+
+    def _sample(self) -> None:
+        for track in self._tracks:
+            track.sample()
 
     def _edges(self) -> list[Edge]:
         longest_s = self._section.longest_wait_seconds if self._section.align_edges else 0.0
-        return find_edges(self._devices, longest_s)
+        return find_edges([track.device for track in self._tracks], longest_s, self._clock)
 
     def _samples(self, span: Window) -> tuple[PowerSample, ...]:
-        assert self._poller is not None
-        return self._poller.between(span.started_s, span.ended_s)
+        rows: list[PowerSample] = []
+        for track in self._tracks:
+            known = self._section.calibration_of(track.device.uuid)
+            found = track.samples_between(span.started_s, span.ended_s)
+            if known is None:
+                rows += found
+                continue
+            rows += [
+                replace(
+                    row,
+                    power_w=None
+                    if row.power_w is None
+                    else (row.power_w - known.offset_w) / known.gain,
+                )
+                for row in found
+            ]
+        return tuple(sorted(rows, key=lambda row: row.time_s))
 
-    def _domain(
-        self,
-        device: Device,
-        span: Window,
-        opened: _Open,
-        start: Edge,
-        end: Edge,
-        samples: tuple[PowerSample, ...],
-    ) -> DomainReading:
-        own = [sample for sample in samples if sample.domain == device.uuid]
-        reading = domain_reading(device, span, start, end, own)
-        seen = dict.fromkeys([*opened.strangers[device.uuid], *_strangers(device)])
-        return replace(reading, shared_with=tuple(seen))
-
-    def _sensor(self, starts: list[Edge], ends: list[Edge]) -> dict[str, object]:
-        return {
-            "driver": self._driver,
-            "passport": False,
-            "devices": {
-                device.uuid: {
-                    "power_field": device.power_field,
-                    "counter": device.has_counter,
-                    "edges_aligned": start.ticked and end.ticked,
-                    "power_limit_w": device.power_limit_w,
-                }
-                for device, start, end in zip(self._devices, starts, ends, strict=True)
-            },
-        }
-
-
-def _warnings(span: Window) -> tuple[str, ...]:
-    if span.duration_s >= _SHORT_S:
-        return ()
-    return (
-        f"The window of {span.duration_s:.2f} s is short for a counter that is refreshed every "
-        f"{UNALIGNED_S:g} s: it should last {_SHORT_S:g} s or more.",
-    )
-
-
-def _strangers(device: Device) -> tuple[str, ...]:
-    """Processes on the device that are neither this one nor its children."""
-    try:
-        pids = device.compute_pids()
-    except pynvml.NVMLError:
-        return ()
-    own = os.getpid()
-    return tuple(f"{pid} {_name(pid)}".strip() for pid in pids if own not in _line(pid))
-
-
-def _line(pid: int) -> list[int]:
-    """The process and its ancestors, as far as the system tells."""
-    line = [pid]
-    while line[-1] > 1:
-        try:
-            stat = Path(f"/proc/{line[-1]}/stat").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            break
-        line.append(int(stat.rpartition(")")[2].split()[1]))
-    return line
-
-
-def _name(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
+    def _domain(self, seen: Observed, opened: _Open) -> DomainReading:
+        device = seen.track.device
+        reading = domain_reading(seen)
+        pids = {*opened.pids[device.uuid], *device.process_ids()}
+        uuids = self._visible.uuids
+        return replace(
+            reading,
+            shared_with=strangers(pids, self._at_start[device.uuid]),
+            visible=None if uuids is None else device.uuid in uuids,
+        )

@@ -28,6 +28,8 @@ class Domain:
         label: what a person calls it.
         source: the field of Zeus's ``Measurement`` that has it.
         counter: facts of its counter.
+        sampled_well: whether its power samples may be integrated: the instant field may, and
+            the one that averages over the last second lags too far behind.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Domain:
     label: str | None
     source: Source
     counter: Counter
+    sampled_well: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from llem_energy_zeus.counters import (
 )
 from llem_energy_zeus.devices import Device, Domain
 from llem_energy_zeus.samples import PowerReader
+from llem_energy_zeus.state import read_state
 from llem_energy_zeus.wraps import WrapCounter
 
 MOST_PACKAGE_W = 2000.0
@@ -78,7 +80,9 @@ def _open_gpus(
     for index in range(0 if gpus is None else len(gpus)):
         name, label = _identify(gpus, index)
         counter = Counter(config.gpu_counter_period_s, NVML_STEP_J, GPU_GAIN, _limit(gpus, index))
-        domain = Domain(name, "gpu", label, "gpu_energy", counter)
+        reader = _power_reader(gpus, index, name) if config.power_samples else None
+        field = None if reader is None else reader[1]
+        domain = Domain(name, "gpu", label, "gpu_energy", counter, field == "instant")
         broken = _counter_fault(gpus, index)
         monitor = None if broken else monitor_class(gpu_indices=[index], cpu_indices=[])
         handle = gpus.gpus[index].handle
@@ -92,7 +96,6 @@ def _open_gpus(
                 notes=_mig_notes(handle, name),
             )
         )
-        reader = _power_reader(gpus, index, name) if config.power_samples else None
         if reader is not None:
             readers.append(reader[0])
             facts["power_field"] = reader[1]
@@ -199,6 +202,7 @@ def _power_reader(gpus: Any, index: int, name: str) -> tuple[PowerReader, str] |
             name,
             read_power_w=lambda: read(index) / 1000.0,  # noqa: B023 - returned at once
             read_temperature_c=lambda: gpus.get_gpu_temperature(index),
+            read_state=partial(read_state, gpus.gpus[index].handle),
         )
         return reader, field
     return None

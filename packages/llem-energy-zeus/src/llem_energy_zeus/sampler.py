@@ -21,7 +21,7 @@ from llem_energy_zeus.devices import Device, Domain, Window
 from llem_energy_zeus.opening import Opened, open_devices
 from llem_energy_zeus.periodic import Periodic
 from llem_energy_zeus.processes import list_strangers
-from llem_energy_zeus.samples import SampleStore
+from llem_energy_zeus.samples import SampleStore, integrate
 
 WRAP_POLL_S = 10.0
 """A RAPL zone of the smallest range, 65 kJ, wraps after a minute at 1 kW."""
@@ -115,7 +115,7 @@ class ZeusSampler(EnergySampler):
         for device, state, outcome in zip(opened.devices, states, ends, strict=True):
             strangers = tuple(sorted(state.strangers | set(_strangers(device))))
             domains += [
-                _reading(domain, outcome, ended_s - started_s, samples, strangers)
+                _reading(domain, outcome, (started_s, ended_s), samples, strangers)
                 for domain in device.domains
             ]
         warnings = tuple(note for device in opened.devices for note in device.notes)
@@ -166,10 +166,13 @@ def _strangers(device: Device) -> tuple[str, ...]:
 def _reading(
     domain: Domain,
     outcome: dict[str, float] | str,
-    duration_s: float,
+    edges_s: tuple[float, float],
     samples: tuple[PowerSample, ...],
     strangers: tuple[str, ...],
 ) -> DomainReading:
+    duration_s = edges_s[1] - edges_s[0]
+    own = [row for row in samples if row.domain == domain.name]
+    check_j = integrate(own, *edges_s) if domain.sampled_well else None
     energy_j = None if isinstance(outcome, str) else outcome.get(domain.name)
     reason = outcome if isinstance(outcome, str) else None
     if energy_j is None and reason is None:
@@ -178,9 +181,17 @@ def _reading(
         reason = fault(domain.counter, energy_j, duration_s)
     if energy_j is None or reason is not None:
         return DomainReading(
-            domain.name, domain.kind, None, "counter", reason, domain.label, shared_with=strangers
+            domain.name,
+            domain.kind,
+            None,
+            "counter",
+            reason,
+            domain.label,
+            cross_check_j=check_j,
+            cross_check_method=None if check_j is None else "integrated",
+            shared_with=strangers,
         )
-    sampled_w = [row.power_w or 0.0 for row in samples if row.domain == domain.name]
+    sampled_w = [row.power_w or 0.0 for row in own]
     edge_power_w = max([energy_j / duration_s if duration_s > 0 else 0.0, *sampled_w])
     return DomainReading(
         domain.name,
@@ -190,5 +201,7 @@ def _reading(
         label=domain.label,
         resolution_j=domain.counter.step_j,
         uncertainty=budget(domain.counter, energy_j, edge_power_w),
+        cross_check_j=check_j,
+        cross_check_method=None if check_j is None else "integrated",
         shared_with=strangers,
     )

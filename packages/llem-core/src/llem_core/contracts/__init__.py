@@ -33,9 +33,15 @@ from llem_core.contracts.readings import (
     ModelInfo,
     PowerSample,
     RequestOutput,
+    SensorProbe,
     UncertaintyComponent,
 )
-from llem_core.contracts.sampler import EnergySampler, SamplerSettings, SamplerSpec
+from llem_core.contracts.sampler import (
+    EnergySampler,
+    SamplerSettings,
+    SamplerSpec,
+    user_data_folder,
+)
 from llem_core.contracts.section import BackendSection, Section
 from llem_core.contracts.sink import ResultSink, SinkSpec
 from llem_core.contracts.workload import Batch, Precision, Prompt, Workload
@@ -75,11 +81,13 @@ __all__ = [
     "SamplerSettings",
     "SamplerSpec",
     "Section",
+    "SensorProbe",
     "SinkSpec",
     "UncertaintyComponent",
     "Workload",
     "decode",
     "encode",
     "hookimpl",
+    "user_data_folder",
     "write_atomically",
 ]

@@ -178,6 +178,9 @@ class DomainReading:
         cross_check_j: the same energy by another method, never used in its place.
         cross_check_method: that method.
         shared_with: other processes seen on the device, as ``pid name``.
+        visible: for a GPU, whether this process can compute on it; ``CUDA_VISIBLE_DEVICES``
+            hides the others. ``None`` where the sampler cannot tell. It decides what is summed
+            where a backend does not name its GPUs.
     """
 
     name: str
@@ -191,6 +194,7 @@ class DomainReading:
     cross_check_j: float | None = None
     cross_check_method: EnergyMethod | None = None
     shared_with: tuple[str, ...] = ()
+    visible: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,3 +252,24 @@ class EnergyReading:
     def duration_s(self) -> float:
         """Length of the window in seconds."""
         return self.ended_s - self.started_s
+
+
+@dataclass(frozen=True, slots=True)
+class SensorProbe:
+    """What a probe has measured of one device's sensors.
+
+    Attributes:
+        domain: ``DomainReading.name`` of the device.
+        label: what a person calls it.
+        values: figures by name, with the unit in the name; ``None`` where not measured.
+        reasons: why a value is ``None``, by its name.
+        notes: what else a person should know, as sentences.
+        kept_at: the file that later runs read it from.
+    """
+
+    domain: str
+    label: str
+    values: dict[str, float | None]
+    reasons: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    kept_at: str | None = None

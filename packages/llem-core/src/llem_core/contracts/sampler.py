@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from llem_core.contracts.readings import Availability, EnergyReading
+from llem_core.contracts.readings import Availability, EnergyReading, SensorProbe
 from llem_core.contracts.section import Section
 
 
@@ -119,6 +120,10 @@ class SamplerSpec:
         section: class of its configuration, if it has any.
         remedy: what to install or do where it is not usable, for the summary of a run
             without any meter.
+        probe: measures the sensors themselves (`llem config --probe`): how often they are
+            updated, what they average over, how late they are. Takes seconds, may put load on
+            a device, and keeps what it finds for later runs in ``user_data_folder``. ``None``
+            where there is nothing to be measured. Raises ``EnergyError`` where it cannot be.
     """
 
     name: str
@@ -128,3 +133,15 @@ class SamplerSpec:
     availability: Callable[[], Availability]
     section: type[Section] | None = None
     remedy: str = ""
+    probe: Callable[[], Sequence[SensorProbe]] | None = None
+
+
+def user_data_folder(plugin: str) -> Path:
+    """Where a plugin keeps what it has learnt of this machine, for later runs.
+
+    Args:
+        plugin: the plugin's name; each has a folder of its own, which need not exist yet.
+    """
+    import platformdirs
+
+    return platformdirs.user_data_path("llenergymeasure") / plugin

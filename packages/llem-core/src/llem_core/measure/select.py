@@ -11,6 +11,10 @@ from llem_core.contracts.readings import Availability
 from llem_core.contracts.sampler import EnergySampler, SamplerSettings, SamplerSpec
 from llem_core.errors import EnergyError, PreFlightError
 from llem_core.plugins import plugins
+from llem_core.plugins.registry import DISTRIBUTIONS
+
+ESTIMATE = "codecarbon"
+"""The shipped sampler that needs no meter; named here since it may not be installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def _best(config: ExperimentConfig, device_kind: str) -> Choice:
     reasons: list[str] = []
     for spec, why_not in candidates(config, device_kind):
         if why_not:
-            remedy = f" ({spec.remedy})" if spec.remedy else ""
+            remedy = f"; {spec.remedy}" if spec.remedy else ""
             reasons.append(f"{spec.name}: {why_not}{remedy}")
             continue
         try:
@@ -93,8 +97,15 @@ def _best(config: ExperimentConfig, device_kind: str) -> Choice:
         except EnergyError as error:
             failed.append(f"The sampler {spec.name} was passed over: {error}")
             reasons.append(f"{spec.name}: {error}")
-    told = "; ".join(reasons) if reasons else "no sampler is installed"
-    return Choice(None, None, f"no meter could be used ({told})", tuple(failed))
+    told = ". ".join(reasons) if reasons else "no sampler is installed"
+    return Choice(None, None, f"no meter could be used: {told}{_estimate_hint()}", tuple(failed))
+
+
+def _estimate_hint() -> str:
+    """What to install where nothing is that works on any machine."""
+    if ESTIMATE in plugins().samplers:
+        return ""
+    return f". `pip install {DISTRIBUTIONS[ESTIMATE]}` gives an estimate on any machine"
 
 
 def _unfit(spec: SamplerSpec, device_kind: str) -> str | None:

@@ -1,17 +1,13 @@
-"""Puts simulated GPUs underneath ``pynvml``.
+"""The functions of ``libnvidia-ml`` over simulated GPUs, with the names of the C library.
 
-The binding calls C functions of ``libnvidia-ml`` through ``ctypes``. Here its library handle is
-replaced by an object with Python functions of the same names, which fill the binding's own
-structures; so the binding's code, its structures and its error mapping are exercised, and
-whatever else uses the binding in this process sees the same GPUs.
+Those that the samplers of this project, Zeus and CodeCarbon call; the others are not found, as
+with an old driver, and what would change a device is refused, as to a user without the right.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pynvml
@@ -19,63 +15,57 @@ from llem_core.units import to_milli
 
 from llem_energy_nvml.testing.gpu import SimulatedGpu
 
-Clock = Callable[[], float]
+SUCCESS = int(pynvml.NVML_SUCCESS)
+_MEMORY_BYTES, _USED_BYTES = 80 << 30, 10 << 30
+_SM_MHZ, _MEMORY_MHZ = 1500, 2600
+_GPU_PERCENT, _MEMORY_PERCENT = 80, 40
 
 
-@contextlib.contextmanager
-def simulated_driver(
-    gpus: Sequence[SimulatedGpu], *, clock: Clock = time.monotonic, loaded: bool = True
-) -> Iterator[Clock]:
-    """Within the block, ``pynvml`` in this process sees these GPUs.
+class SimulatedLibrary:
+    """Stands in for the handle of the C library.
 
     Args:
-        gpus: the devices, by NVML's index.
-        clock: monotonic seconds; the simulation starts at its present value.
-        loaded: whether the driver is loaded; if not, opening NVML fails.
-
-    Yields:
-        Seconds since the start of the simulation: the time that curves and defects refer to.
+        gpus: the devices, by index.
+        now: time since the start of the simulation (s).
+        sleep: waits (s): a call may take its time.
+        loaded: whether the driver is loaded.
+        version: what the driver calls itself.
     """
-    origin_s = clock()
 
-    def now() -> float:
-        return clock() - origin_s
-
-    binding: Any = pynvml
-    library, functions = binding.nvmlLib, dict(binding._nvmlGetFunctionPointer_cache)
-    binding._nvmlGetFunctionPointer_cache.clear()
-    binding.nvmlLib = _Library(gpus, now, loaded)
-    try:
-        yield now
-    finally:
-        binding.nvmlLib = library
-        binding._nvmlGetFunctionPointer_cache.clear()
-        binding._nvmlGetFunctionPointer_cache.update(functions)
-
-
-class _Library:
-    """The functions of the C library that samplers call; the others are not found."""
-
-    def __init__(self, gpus: Sequence[SimulatedGpu], now: Clock, loaded: bool) -> None:
+    def __init__(
+        self,
+        gpus: Sequence[SimulatedGpu],
+        now: Callable[[], float],
+        sleep: Callable[[float], None],
+        loaded: bool,
+        version: str,
+    ) -> None:
         self._gpus = gpus
         self._now = now
+        self._sleep = sleep
         self._loaded = loaded
+        self._version = version.encode()
 
     def nvmlInitWithFlags(self, flags: Any) -> int:
         del flags
-        state = pynvml.NVML_SUCCESS if self._loaded else pynvml.NVML_ERROR_DRIVER_NOT_LOADED
-        return int(state)
+        return SUCCESS if self._loaded else int(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
 
     def nvmlInit_v2(self) -> int:
         return self.nvmlInitWithFlags(0)
 
     def nvmlShutdown(self) -> int:
-        return int(pynvml.NVML_SUCCESS)
+        return SUCCESS
 
     def nvmlSystemGetDriverVersion(self, buffer: Any, size: Any) -> int:
         del size
-        buffer.value = b"580.00.simulated"
-        return int(pynvml.NVML_SUCCESS)
+        buffer.value = self._version
+        return SUCCESS
+
+    def nvmlSystemGetNVMLVersion(self, buffer: Any, size: Any) -> int:
+        return self.nvmlSystemGetDriverVersion(buffer, size)
+
+    def nvmlSystemGetCudaDriverVersion_v2(self, version: Any) -> int:
+        return _fill(version, 13000)
 
     def nvmlDeviceGetCount_v2(self, count: Any) -> int:
         return _fill(count, len(self._gpus))
@@ -83,50 +73,89 @@ class _Library:
     def nvmlDeviceGetHandleByIndex_v2(self, index: Any, handle: Any) -> int:
         if index.value >= len(self._gpus):
             return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
-        # A handle is an opaque pointer; its address is index + 1, so that none is null.
-        _set_pointer(handle._obj, index.value + 1)
-        return int(pynvml.NVML_SUCCESS)
+        return self._open(index.value, handle)
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: Any, handle: Any) -> int:
+        for index, gpu in enumerate(self._gpus):
+            if gpu.uuid.encode() == uuid.value:
+                return self._open(index, handle)
+        return int(pynvml.NVML_ERROR_NOT_FOUND)
+
+    def nvmlDeviceGetIndex(self, handle: Any, index: Any) -> int:
+        return self._answer(handle, index, _pointer(handle) - 1)
+
+    def nvmlDeviceGetMinorNumber(self, handle: Any, number: Any) -> int:
+        return self._answer(handle, number, _pointer(handle) - 1)
 
     def nvmlDeviceGetUUID(self, handle: Any, buffer: Any, size: Any) -> int:
         del size
         buffer.value = self._gpu(handle).uuid.encode()
-        return int(pynvml.NVML_SUCCESS)
+        return self._state(handle)
 
     def nvmlDeviceGetName(self, handle: Any, buffer: Any, size: Any) -> int:
         del size
         buffer.value = self._gpu(handle).name.encode()
-        return int(pynvml.NVML_SUCCESS)
+        return self._state(handle)
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: Any, energy: Any) -> int:
+        self._take(handle)
         return self._answer(handle, energy, self._gpu(handle).counter_mj(self._now()))
 
     def nvmlDeviceGetPowerUsage(self, handle: Any, power: Any) -> int:
+        self._take(handle)
         return self._answer(handle, power, self._gpu(handle).legacy_mw(self._now()))
 
     def nvmlDeviceGetEnforcedPowerLimit(self, handle: Any, limit: Any) -> int:
         return self._answer(handle, limit, int(to_milli(self._gpu(handle).power_limit_w)))
+
+    def nvmlDeviceGetPowerManagementLimit(self, handle: Any, limit: Any) -> int:
+        return self.nvmlDeviceGetEnforcedPowerLimit(handle, limit)
+
+    def nvmlDeviceGetPowerManagementDefaultLimit(self, handle: Any, limit: Any) -> int:
+        return self.nvmlDeviceGetEnforcedPowerLimit(handle, limit)
+
+    def nvmlDeviceGetPowerManagementLimitConstraints(
+        self, handle: Any, least: Any, most: Any
+    ) -> int:
+        limit_mw = int(to_milli(self._gpu(handle).power_limit_w))
+        _fill(least, limit_mw // 2)
+        return self._answer(handle, most, limit_mw)
 
     def nvmlDeviceGetArchitecture(self, handle: Any, generation: Any) -> int:
         return self._answer(handle, generation, self._gpu(handle).architecture)
 
     def nvmlDeviceGetTemperature(self, handle: Any, sensor: Any, temperature: Any) -> int:
         del sensor
-        return self._answer(handle, temperature, 45)
+        return self._answer(handle, temperature, self._gpu(handle).temperature_c)
+
+    def nvmlDeviceGetTemperatureV(self, handle: Any, temperature: Any) -> int:
+        temperature._obj.temperature = self._gpu(handle).temperature_c
+        return self._state(handle)
 
     def nvmlDeviceGetClockInfo(self, handle: Any, kind: Any, clock: Any) -> int:
-        del kind
-        return self._answer(handle, clock, 1500)
+        of_memory = kind.value == pynvml.NVML_CLOCK_MEM
+        return self._answer(handle, clock, _MEMORY_MHZ if of_memory else _SM_MHZ)
 
     def nvmlDeviceGetCurrentClocksEventReasons(self, handle: Any, reasons: Any) -> int:
         return self._answer(handle, reasons, self._gpu(handle).throttle)
 
+    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: Any, reasons: Any) -> int:
+        return self.nvmlDeviceGetCurrentClocksEventReasons(handle, reasons)
+
     def nvmlDeviceGetUtilizationRates(self, handle: Any, rates: Any) -> int:
-        rates._obj.gpu, rates._obj.memory = 80, 40
+        rates._obj.gpu, rates._obj.memory = _GPU_PERCENT, _MEMORY_PERCENT
         return self._state(handle)
 
     def nvmlDeviceGetMemoryInfo(self, handle: Any, memory: Any) -> int:
-        memory._obj.total, memory._obj.used, memory._obj.free = 80 << 30, 10 << 30, 70 << 30
+        memory._obj.total, memory._obj.used = _MEMORY_BYTES, _USED_BYTES
+        memory._obj.free = _MEMORY_BYTES - _USED_BYTES
         return self._state(handle)
+
+    def nvmlDeviceGetComputeMode(self, handle: Any, mode: Any) -> int:
+        return self._answer(handle, mode, int(pynvml.NVML_COMPUTEMODE_DEFAULT))
+
+    def nvmlDeviceGetPersistenceMode(self, handle: Any, mode: Any) -> int:
+        return self._answer(handle, mode, int(pynvml.NVML_FEATURE_ENABLED))
 
     def nvmlDeviceGetMigMode(self, handle: Any, current: Any, pending: Any) -> int:
         _fill(pending, 0)
@@ -141,23 +170,59 @@ class _Library:
             rows[position].pid = pid
         return self._state(handle)
 
+    def nvmlDeviceGetGraphicsRunningProcesses_v3(self, handle: Any, count: Any, rows: Any) -> int:
+        del rows
+        count._obj.value = 0
+        return self._state(handle)
+
     def nvmlDeviceGetFieldValues(self, handle: Any, count: Any, values: Any) -> int:
+        self._take(handle)
+        gpu, now_s = self._gpu(handle), self._now()
         for position in range(count.value):
             row = values._obj[position]
-            power_mw = self._gpu(handle).instant_mw(self._now())
-            if row.fieldId != pynvml.NVML_FI_DEV_POWER_INSTANT or power_mw is None:
+            power_mw = {
+                pynvml.NVML_FI_DEV_POWER_INSTANT: gpu.instant_mw,
+                pynvml.NVML_FI_DEV_POWER_AVERAGE: gpu.legacy_mw,
+            }.get(row.fieldId, lambda _: None)(now_s)
+            if power_mw is None:
                 row.nvmlReturn = pynvml.NVML_ERROR_NOT_SUPPORTED
                 continue
-            row.nvmlReturn = pynvml.NVML_SUCCESS
+            row.nvmlReturn = SUCCESS
             row.value.uiVal = power_mw
         return self._state(handle)
+
+    def nvmlDeviceSetPowerManagementLimit(self, handle: Any, limit: Any) -> int:
+        del handle, limit
+        return int(pynvml.NVML_ERROR_NO_PERMISSION)
+
+    def nvmlDeviceSetPersistenceMode(self, handle: Any, mode: Any) -> int:
+        del handle, mode
+        return int(pynvml.NVML_ERROR_NO_PERMISSION)
+
+    def nvmlDeviceGetC2cModeInfoV(self, handle: Any, info: Any) -> int:
+        del handle, info
+        return int(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+    def _open(self, index: int, handle: Any) -> int:
+        if self._gpus[index].lost(self._now()):
+            return int(pynvml.NVML_ERROR_GPU_IS_LOST)
+        # A handle is an opaque pointer; its address is index + 1, so that none is null.
+        ctypes.cast(ctypes.byref(handle._obj), ctypes.POINTER(ctypes.c_void_p))[0] = index + 1
+        return SUCCESS
+
+    def _take(self, handle: Any) -> None:
+        """Take the time that the call takes; the value is that of its end."""
+        took_s = self._gpu(handle).call_time_s(self._now())
+        if took_s > 0:
+            self._sleep(took_s)
 
     def _gpu(self, handle: Any) -> SimulatedGpu:
         return self._gpus[_pointer(handle) - 1]
 
     def _state(self, handle: Any) -> int:
-        lost = self._gpu(handle).lost(self._now())
-        return int(pynvml.NVML_ERROR_GPU_IS_LOST if lost else pynvml.NVML_SUCCESS)
+        return (
+            int(pynvml.NVML_ERROR_GPU_IS_LOST) if self._gpu(handle).lost(self._now()) else SUCCESS
+        )
 
     def _answer(self, handle: Any, target: Any, value: int | None) -> int:
         if value is None:
@@ -168,11 +233,7 @@ class _Library:
 
 def _fill(target: Any, value: int) -> int:
     target._obj.value = value
-    return int(pynvml.NVML_SUCCESS)
-
-
-def _set_pointer(handle: Any, address: int) -> None:
-    ctypes.cast(ctypes.byref(handle), ctypes.POINTER(ctypes.c_void_p))[0] = address
+    return SUCCESS
 
 
 def _pointer(handle: Any) -> int:
