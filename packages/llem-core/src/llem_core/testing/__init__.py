@@ -1,17 +1,39 @@
-"""Fakes for the tests of plugin authors and embedders: whole plugins without any hardware."""
+"""For the tests of plugin authors and embedders: fakes without any hardware, and the kit.
+
+The fakes are whole plugins whose speed, power and failures are scripted. The contract classes
+check a plugin against the contract that it was written for; neither needs pytest.
+"""
 
 from llem_core.testing.backend import ScriptedBackend, ScriptedConfig, scripted_backend
+from llem_core.testing.conformance import (
+    BackendContract,
+    ContractError,
+    Outcome,
+    Rule,
+    SamplerContract,
+    SinkContract,
+    run_contract,
+)
+from llem_core.testing.finished import finished_experiment
 from llem_core.testing.plugin import FakePlugin
 from llem_core.testing.sampler import ScriptedSampler, scripted_sampler
 from llem_core.testing.sink import MemorySink, memory_sink
 
 __all__ = [
+    "BackendContract",
+    "ContractError",
     "FakePlugin",
     "MemorySink",
+    "Outcome",
+    "Rule",
+    "SamplerContract",
     "ScriptedBackend",
     "ScriptedConfig",
     "ScriptedSampler",
+    "SinkContract",
+    "finished_experiment",
     "memory_sink",
+    "run_contract",
     "scripted_backend",
     "scripted_sampler",
 ]
