@@ -33,11 +33,9 @@ def fakes():
 def measure(fakes, tmp_path):
     """Measures an experiment whose results go to ``results/`` and ``r.sqlite``."""
 
-    def measure(**fields):
-        section = {"path": str(tmp_path / "r.sqlite")}
-        return run_experiment(
-            **{**FIELDS, "sqlite": section, **fields}, output_dir=tmp_path / "results"
-        )
+    def measure(*, to_database=True, **fields):
+        section = {"sqlite": {"path": str(tmp_path / "r.sqlite")}} if to_database else {}
+        return run_experiment(**{**FIELDS, **section, **fields}, output_dir=tmp_path / "results")
 
     return measure
 

@@ -92,7 +92,7 @@ def test_writing_again_changes_nothing(measure, database, tmp_path):
 
 def test_a_study_brings_the_experiments_that_are_missing(measure, tmp_path):
     for _ in range(3):
-        measure(sqlite=None)
+        measure(to_database=False)
     files = sorted((tmp_path / "results").glob("*/result.json"))
     other = tmp_path / "sub" / "other.sqlite"
     SqliteSink(SqliteConfig(path=str(other))).write_study(study(files), tmp_path)

@@ -23,7 +23,7 @@ for number in range(int(rows)):
 
 
 def test_writers_at_once(measure, tmp_path):
-    measure(sqlite=None)
+    measure(to_database=False)
     (file,) = (tmp_path / "results").glob("*/result.json")
     database, writers, rows = tmp_path / "many.sqlite", 4, 10
     running = [
