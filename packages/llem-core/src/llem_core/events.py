@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 class ExperimentState(StrEnum):
@@ -98,6 +98,111 @@ class ExperimentFailed(Event):
     """An experiment ended without a result."""
 
     phase: Phase | None
+    error_type: str
+    message: str
+
+
+RunStatus = Literal["pending", "running", "completed", "failed", "skipped", "interrupted"]
+"""Where one run of a study stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyStarted(Event):
+    """A study begins or goes on.
+
+    Attributes:
+        name: the study's name.
+        n_configurations: different configurations.
+        n_cycles: repetitions of each.
+        n_runs: runs planned in all.
+        n_completed: runs that an earlier start has completed already.
+        directory: the study's folder.
+    """
+
+    name: str
+    n_configurations: int
+    n_cycles: int
+    n_runs: int
+    n_completed: int
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """One run of a study begins; ``config_hash`` names its configuration.
+
+    Attributes:
+        position: its place in the study's order, from 1.
+        n_runs: runs in all.
+        cycle: which repetition, from 1.
+        label: what varies.
+        attempt: which try, from 1; more after a resumption.
+    """
+
+    position: int
+    n_runs: int
+    cycle: int
+    label: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded(Event):
+    """One run of a study ended, in whatever way.
+
+    Attributes:
+        position, n_runs, cycle, label: as in ``RunStarted``.
+        status: how it ended.
+        elapsed_s: how long it took.
+        remaining_s: estimate for the rest of the study, gaps included; ``None`` where unknown.
+        energy_per_output_token_j: its result, if it has one.
+        energy_estimated: whether that is an estimate.
+        output_tokens_per_second: its speed, if it has a result.
+        error: why it has no result.
+    """
+
+    position: int
+    n_runs: int
+    cycle: int
+    label: str
+    status: RunStatus
+    elapsed_s: float
+    remaining_s: float | None
+    energy_per_output_token_j: float | None
+    energy_estimated: bool
+    output_tokens_per_second: float | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GapProgress(Event):
+    """A pause between two runs goes on; emitted about once a second.
+
+    Attributes:
+        kind: ``config`` between experiments, ``cycle`` between cycles.
+        left_s: what is left of it; 0 at its end.
+        total_s: its length.
+    """
+
+    kind: Literal["config", "cycle"]
+    left_s: float
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFinished(Event):
+    """A study ended with its result written; ``status`` tells whether all runs completed."""
+
+    status: Literal["completed", "failed"]
+    n_completed: int
+    n_failed: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFailed(Event):
+    """A study ended before all of its runs were tried."""
+
     error_type: str
     message: str
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from llem_core.config.layers import merge
 from llem_core.contracts.section import BackendSection, Section
 from llem_core.plugins import plugins
 from llem_core.plugins.registry import DISTRIBUTIONS
@@ -60,6 +61,19 @@ def hoist(data: Mapping[str, Any], backend: Any) -> dict[str, Any]:
     return hoisted
 
 
+def lay(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one layer over another before it is known which backend will run.
+
+    A shared inference field in ``over`` wins over the same field in any backend's section of
+    ``below``, where it would otherwise win once the section is resolved.
+    """
+    cleared = dict(below)
+    for name, section in below.items():
+        if isinstance(section, Mapping) and _may_be_backend(name):
+            cleared[name] = _yielding(section, over)
+    return merge(cleared, over)
+
+
 def bind(marked: Any) -> Section:
     """Validate one section with the model of the plugin that owns it."""
     if isinstance(marked, Section):
@@ -75,6 +89,22 @@ def bind(marked: Any) -> Section:
     if issubclass(owner, BackendSection) and isinstance(value, dict):
         value = _split(value)[1]
     return owner.model_validate(value)
+
+
+def _yielding(section: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """A backend's section without the shared fields that a higher layer sets."""
+    kept = dict(section)
+    for field in BackendSection.SHARED_FIELDS & over.keys() & section.keys():
+        if isinstance(kept[field], Mapping) and isinstance(over[field], Mapping):
+            kept[field] = merge(kept[field], over[field])
+        else:
+            del kept[field]
+    return kept
+
+
+def _may_be_backend(name: str) -> bool:
+    known = plugins()
+    return name in known.backends or known.section(name) is None
 
 
 def _split(section: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
         ExperimentFinished,
         ExperimentStarted,
         PhaseChanged,
+        StudyFailed,
+        StudyFinished,
+        StudyStarted,
     )
 
 PROJECT = "llem"
@@ -68,3 +71,18 @@ def llem_experiment_finished(event: ExperimentFinished) -> None:
 @hookspec
 def llem_experiment_failed(event: ExperimentFailed) -> None:
     """Called when an experiment ended without a result."""
+
+
+@hookspec
+def llem_study_started(event: StudyStarted) -> None:
+    """Called in the study's own process when it begins or goes on, before its first run."""
+
+
+@hookspec
+def llem_study_finished(event: StudyFinished) -> None:
+    """Called when all runs of a study were tried, before sinks receive it."""
+
+
+@hookspec
+def llem_study_failed(event: StudyFailed) -> None:
+    """Called when a study ended early: interrupted, or unable to go on."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from llem_core.contracts.section import Section
 
 if TYPE_CHECKING:
-    from llem_core.results.finished import FinishedExperiment
+    from llem_core.results.finished import FinishedExperiment, FinishedStudy
 
 
 class ResultSink(ABC):  # noqa: B024 - a sink may care for experiments, for studies or for both
@@ -55,6 +55,21 @@ class ResultSink(ABC):  # noqa: B024 - a sink may care for experiments, for stud
         del finished, directory
         return ()
 
+    def write_study(self, finished: FinishedStudy, directory: Path) -> Sequence[Path]:
+        """Receive one finished study, after all of its experiments.
+
+        Called in the study's own process, which never measures.
+
+        Args:
+            finished: the study's result and where the results of its experiments lie.
+            directory: the study's folder.
+
+        Returns:
+            The files written, for the summary.
+        """
+        del finished, directory
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
 class SinkSpec:
@@ -67,6 +82,7 @@ class SinkSpec:
         section: class of its configuration, if it has any.
         always_on: whether it receives every result; otherwise only where the experiment file
             has its section.
+        every_study: whether it receives every study even where it is not always on.
     """
 
     name: str
@@ -74,3 +90,4 @@ class SinkSpec:
     create: Callable[[Section | None], ResultSink]
     section: type[Section] | None = None
     always_on: bool = False
+    every_study: bool = False

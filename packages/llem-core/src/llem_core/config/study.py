@@ -1,0 +1,78 @@
+"""A study: experiments × cycles, after its file has been expanded."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from llem_core.config.execution import ExecutionConfig
+from llem_core.config.experiment import ExperimentConfig
+from llem_core.config.hashing import short_hash
+
+STUDY_KEYS = frozenset({"name", "base", "sweep", "experiments", "execution"})
+"""Keys of a study file that no experiment file has."""
+
+NAME_PATTERN = r"^\w[\w.+-]*$"
+"""What names a study can be part of a folder's name on every system, and needs no quotes."""
+
+
+class SkippedConfig(BaseModel):
+    """A combination of the sweep that is no valid experiment, and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: str = Field(description="What varies, as `path=value, path=value`.")
+    fields: dict[str, Any] = Field(description="The combination's raw fields.")
+    reason: str = Field(description="Why it is no valid experiment.")
+
+
+class StudyConfig(BaseModel):
+    """A study whose sweep has been expanded and validated.
+
+    Attributes:
+        labels: what varies between the experiments, by ``measurement_config_hash``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(
+        "study",
+        max_length=100,
+        pattern=NAME_PATTERN,
+        description="Name of the study and of its folder: letters, digits and `._+-`.",
+    )
+    experiments: tuple[ExperimentConfig, ...] = Field(
+        min_length=1, description="The configurations, each once, in the order of the file."
+    )
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="Configuration hash to what varies, for people."
+    )
+    skipped: tuple[SkippedConfig, ...] = Field(
+        (), description="Combinations that are no valid experiments."
+    )
+    merged: tuple[str, ...] = Field(
+        (), description="A sentence for each set of identical combinations that became one."
+    )
+    n_generated: int = Field(
+        0,
+        ge=0,
+        description="Combinations that the file stands for: the experiments, those skipped and "
+        "those merged away.",
+    )
+    execution: ExecutionConfig = Field(
+        default_factory=ExecutionConfig, description="How the study is run."
+    )
+
+    @cached_property
+    def study_design_hash(self) -> str:
+        """SHA-256 of the set of resolved configurations, 16 hexadecimal digits.
+
+        It does not depend on ``execution`` nor on the order in which they stand in the file.
+        """
+        return short_hash(sorted(config.measurement_config_hash for config in self.experiments))
+
+    def label(self, config_hash: str) -> str:
+        """What tells this configuration from the others; its hash where nothing does."""
+        return self.labels.get(config_hash) or config_hash

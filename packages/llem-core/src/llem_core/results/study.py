@@ -1,0 +1,144 @@
+"""The result of a study: ``study_result.json``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from llem_core.contracts.readings import EnergyMethod
+
+STUDY_SCHEMA_VERSION = 1
+STUDY_SCHEMA_HISTORY = {1: "first version"}
+
+FinalStatus = Literal["completed", "failed", "interrupted"]
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
+
+
+class CycleStatistics(BaseModel):
+    """One quantity of one configuration over its cycles."""
+
+    model_config = _STRICT
+
+    n: int = Field(description="Cycles that have this quantity.")
+    mean: float = Field(description="Mean over the cycles, in the quantity's unit.")
+    standard_deviation: float | None = Field(
+        description="Sample standard deviation (n − 1); null for one cycle."
+    )
+    coefficient_of_variation: float | None = Field(
+        description="Standard deviation over mean (dimensionless); null for one cycle."
+    )
+    interval_low: float | None = Field(
+        description="Lower end of the 95 % t-interval of the mean; null for one cycle."
+    )
+    interval_high: float | None = Field(
+        description="Upper end of the 95 % t-interval of the mean; null for one cycle."
+    )
+
+
+class ConfigurationSummary(BaseModel):
+    """One configuration over its cycles."""
+
+    model_config = _STRICT
+
+    config_hash: str = Field(description="Its measurement_config_hash.")
+    label: str = Field(description="What tells it from the others.")
+    n_completed: int = Field(description="Cycles with a result.")
+    n_failed: int = Field(description="Cycles that were tried and have no result.")
+    energy_method: EnergyMethod | None = Field(
+        description="`estimated` if any cycle's energy is; null without energy."
+    )
+    energy_per_output_token_j: CycleStatistics | None = Field(
+        description="Gross energy an output token (J); null where no cycle has it."
+    )
+    energy_adjusted_j: CycleStatistics | None = Field(
+        description="Adjusted energy of the window (J); null where no cycle has it."
+    )
+    output_tokens_per_second: CycleStatistics | None = Field(
+        description="Output tokens/s (1/s); null where no cycle has it."
+    )
+    rank: int | None = Field(
+        description="Place by mean energy an output token, 1 is the least; null without energy."
+    )
+    tied_with_better: bool | None = Field(
+        description="Whether it cannot be told apart from the configuration ranked just before it "
+        "(Welch's t-test, two-sided, 95 %, not corrected for the number of comparisons); null "
+        "where that cannot be asked: one of the two has one cycle, so its spread is not known."
+    )
+
+
+class StudySummary(BaseModel):
+    """A study in figures."""
+
+    model_config = _STRICT
+
+    n_generated: int = Field(description="Combinations that the file stands for.")
+    n_configurations: int = Field(description="Different valid configurations.")
+    n_skipped: int = Field(description="Combinations that are no valid experiments.")
+    n_cycles: int = Field(description="Cycles asked for.")
+    n_runs: int = Field(description="Runs planned: configurations × cycles.")
+    n_completed: int = Field(description="Runs with a result.")
+    n_failed: int = Field(description="Runs that were tried and have no result.")
+    n_not_run: int = Field(description="Runs that were not tried, or were interrupted.")
+    energy_total_j: float | None = Field(
+        description="Gross energy of all measured windows (J); null where none was measured."
+    )
+    energy_estimated: bool = Field(description="Whether any of that energy is an estimate.")
+    duration_measured_s: float = Field(description="Length of all measured windows (s).")
+    duration_total_s: float = Field(
+        description="From the start to the end, gaps included, over all resumptions (s)."
+    )
+
+
+class MeasurementProtocol(BaseModel):
+    """How the study was run: what a methods section has to state."""
+
+    model_config = _STRICT
+
+    n_cycles: int = Field(description="Repetitions of every experiment.")
+    cycle_order: str = Field(description="Order of experiments and cycles.")
+    shuffle_seed: str | None = Field(description="What `shuffled` was seeded with.")
+    config_gap_seconds: float = Field(description="Pause between experiments (s).")
+    cycle_gap_seconds: float = Field(description="Pause between cycles (s).")
+    experiment_timeout_seconds: float = Field(description="Limit of an experiment (s).")
+    process_isolation: str = Field(description="How each experiment was given its process.")
+    interval: str = Field(description="How intervals were come by.")
+    comparison: str = Field(description="How configurations were compared.")
+
+
+class SkippedCombination(BaseModel):
+    """A combination of the study file that is no valid experiment."""
+
+    model_config = _STRICT
+
+    label: str = Field(description="What tells it from the others.")
+    reason: str = Field(description="Why it is no valid experiment.")
+
+
+class StudyResult(BaseModel):
+    """A finished study. Results of experiments are files beside it, never embedded."""
+
+    model_config = _STRICT
+
+    schema_version: int = Field(STUDY_SCHEMA_VERSION, description="Version of this schema.")
+    study_name: str = Field(description="Name of the study.")
+    study_design_hash: str = Field(description="Names the set of configurations.")
+    status: FinalStatus = Field(description="How the study ended.")
+    started_at: str = Field(description="When it started first (ISO 8601, UTC).")
+    finished_at: str = Field(description="When it ended (ISO 8601, UTC).")
+    measurement_protocol: MeasurementProtocol = Field(description="How it was run.")
+    result_files: list[str] = Field(
+        description="result.json of each completed run, relative to this file, in execution order."
+    )
+    summary: StudySummary = Field(description="The study in figures.")
+    configurations: list[ConfigurationSummary] = Field(
+        description="Statistics over cycles, in the order of the file."
+    )
+    skipped: list[SkippedCombination] = Field(
+        description="Combinations that are no valid experiments."
+    )
+    merged: list[str] = Field(
+        description="A sentence for each set of identical combinations that became one."
+    )
+    warnings: list[str] = Field(description="What may be wrong with these figures.")

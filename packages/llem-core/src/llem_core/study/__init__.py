@@ -1,0 +1,1 @@
+"""Studies: many experiments, each in a process of its own, that survive the night."""
