@@ -121,7 +121,8 @@ def default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     if field.default_factory is not None:
-        return "its own defaults" if nested(field.annotation) else "empty"
+        alone = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        return "its own defaults" if alone else "empty"
     value = field.default
     if value is PydanticUndefined:
         return ""
@@ -176,6 +177,7 @@ def configuration() -> str:
         lines += ["", f"### `{name}`", "", first_paragraph(section), ""]
         if section.model_fields:
             lines += table(section, with_default=True)
+            lines += parts_of(section, level="####", with_default=True)
     lines += ["", "## User configuration", "", first_paragraph(UserConfig), ""]
     lines += table(UserConfig, with_default=True)
     return "\n".join(lines) + "\n"
@@ -196,7 +198,7 @@ def results() -> str:
     return "\n".join(lines) + "\n"
 
 
-def parts_of(root: type[BaseModel]) -> list[str]:
+def parts_of(root: type[BaseModel], *, level: str = "##", with_default: bool = False) -> list[str]:
     """A section for each model that is nested in ``root``, the nearest first."""
     lines: list[str] = []
     seen: list[type[BaseModel]] = []
@@ -207,8 +209,8 @@ def parts_of(root: type[BaseModel]) -> list[str]:
             continue
         seen.append(model)
         queue += [m for f in model.model_fields.values() for m in nested(f.annotation)]
-        lines += ["", f"## `{model.__name__}`", "", first_paragraph(model), ""]
-        lines += table(model, with_default=False)
+        lines += ["", f"{level} `{model.__name__}`", "", first_paragraph(model), ""]
+        lines += table(model, with_default=with_default)
     return lines
 
 
