@@ -9,7 +9,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
-    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")],
+    [
+        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")),
+        *(ROOT / "packages").glob("*/README.md"),
+        *(ROOT / "docs").rglob("*.md"),
+    ],
     key=lambda path: path.relative_to(ROOT).as_posix(),
 )
 
