@@ -2,6 +2,7 @@
 
 import pytest
 from llem_core.testing import BackendContract
+
 from llem_onnxruntime import hooks
 
 

@@ -1,6 +1,7 @@
 """The conformance kit."""
 
 from llem_core.testing import SinkContract
+
 from llem_sqlite import hooks
 
 

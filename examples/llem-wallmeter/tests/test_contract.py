@@ -3,6 +3,7 @@
 import contextlib
 
 from llem_core.testing import SamplerContract
+
 from llem_wallmeter import hooks
 from llem_wallmeter.config import WallMeterConfig
 from llem_wallmeter.simulate import SimulatedMeter
