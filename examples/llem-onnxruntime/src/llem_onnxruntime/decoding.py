@@ -92,8 +92,8 @@ def _given(graph: Graph, ids: Ints, mask: Ints, positions: Ints) -> Iterator[tup
         "input_ids": ids,
         "attention_mask": mask,
         "position_ids": positions,
-        # Graphs that have both branches take an empty cache on the branch with one, too.
-        "use_cache_branch": np.array([True]),
+        # Merged graphs have one branch for the prompt and one for what follows it.
+        "use_cache_branch": np.array([mask.shape[1] > ids.shape[1]]),
     }
     return ((name, array) for name, array in every.items() if name in graph.inputs)
 
