@@ -15,9 +15,10 @@ def is_used(
 ) -> bool:
     """Whether a domain is in the experiment's total.
 
-    A GPU is, if the model computes on it; where the backend could not name its GPUs, a GPU
-    that is the only one is. Host domains and other meters always are: what they power cannot
-    be told apart.
+    A GPU is, if the model computes on it. Where the backend could not name its GPUs, one that is
+    the only one, or the only visible one, is; and so are all visible ones where the user hid
+    others, which says which are meant. Several of which none is hidden are not: some may idle.
+    Host domains and other meters always are: what they power cannot be told apart.
     """
     if domain.kind != "gpu":
         return True
@@ -25,7 +26,12 @@ def is_used(
         return False
     if uuids:
         return domain.name in uuids
-    return sum(other.kind == "gpu" for other in domains) == 1
+    gpus = [other for other in domains if other.kind == "gpu"]
+    if len(gpus) == 1:
+        return True
+    hidden = any(other.visible is False for other in gpus)
+    alone = sum(other.visible is True for other in gpus) == 1
+    return domain.visible is True and (alone or hidden)
 
 
 def used_domains(

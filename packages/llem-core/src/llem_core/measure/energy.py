@@ -41,7 +41,7 @@ def record_energy(
 ) -> RecordedEnergy:
     """Sum the domains in use.
 
-    The total is ``None`` if a device that computes has no reading. A host domain without one
+    The total is ``None`` if a device that computes has no reading, or none is seen. A host domain without one
     is left out of the total and of its scope, with a warning.
 
     Args:
@@ -53,7 +53,8 @@ def record_energy(
     if reading is None:
         return RecordedEnergy(None, reason or "nothing measured energy")
     used = used_domains(reading, uuids, device_kind)
-    computing = [d for d in used if d.kind == device_kind] or used
+    # A meter of the whole machine holds the device; the host's domains alone do not.
+    computing = [d for d in used if d.kind == device_kind] or [d for d in used if d.kind == "other"]
     missing = [d for d in computing if d.energy_j is None]
     warnings = list(reading.warnings)
     for domain in used:
@@ -68,9 +69,9 @@ def record_energy(
             )
     known = tuple(d for d in used if d.energy_j is not None)
     breakdown = _breakdown(reading.domains, used)
-    if missing or not known:
+    if missing or not computing:
         return RecordedEnergy(
-            None, _why(missing, reading), breakdown=breakdown, warnings=tuple(warnings)
+            None, _why(missing, reading, uuids), breakdown=breakdown, warnings=tuple(warnings)
         )
     checks = [d.cross_check_j for d in known]
     return RecordedEnergy(
@@ -84,10 +85,15 @@ def record_energy(
     )
 
 
-def _why(missing: Sequence[DomainReading], reading: EnergyReading) -> str:
+def _why(missing: Sequence[DomainReading], reading: EnergyReading, uuids: Collection[str]) -> str:
     if missing:
         return "; ".join(f"{d.label or d.name}: {d.reason or 'no reading'}" for d in missing)
     seen = ", ".join(d.label or d.name for d in reading.domains) or "nothing"
+    if not uuids and sum(d.kind == "gpu" for d in reading.domains) > 1:
+        return (
+            f"the sampler saw {seen}, and the backend does not say which of them it used; name "
+            "them in CUDA_VISIBLE_DEVICES and use the sampler nvml"
+        )
     return f"the sampler saw {seen}, and none of it is a device that the experiment used"
 
 

@@ -1,0 +1,55 @@
+"""Which GPUs are summed: those that the backend names, else those that cannot but be meant."""
+
+from __future__ import annotations
+
+import pytest
+from llem_core.contracts.readings import DomainReading, EnergyReading
+from llem_core.measure.domains import used_domains
+from llem_core.measure.energy import record_energy
+
+
+def seen(*visible: bool | None) -> EnergyReading:
+    gpus = [
+        DomainReading(f"GPU-{i}", "gpu", 10.0, "counter", visible=v) for i, v in enumerate(visible)
+    ]
+    return EnergyReading("w", 0.0, 1.0, (*gpus, DomainReading("cpu:0", "cpu", 1.0, "counter")))
+
+
+@pytest.mark.parametrize(
+    ("visible", "uuids", "used"),
+    [
+        ((True, True, False), ["GPU-1"], [1]),
+        ((None,), [], [0]),
+        ((False,), [], [0]),
+        ((None, None), [], []),
+        # one is shown
+        ((False, True, False), [], [1]),
+        # two of three were chosen by hiding the third
+        ((True, True, False), [], [0, 1]),
+        # nothing is hidden: one of the two may idle
+        ((True, True), [], []),
+        ((False, False), [], []),
+    ],
+)
+def test_gpus_in_use(visible: tuple[bool | None, ...], uuids: list[str], used: list[int]) -> None:
+    names = [domain.name for domain in used_domains(seen(*visible), uuids, "gpu")]
+    assert names == [*(f"GPU-{i}" for i in used), "cpu:0"]
+    assert [d.name for d in used_domains(seen(*visible), uuids, "cpu")] == ["cpu:0"]
+
+
+def test_gpus_that_nobody_names_are_a_reason() -> None:
+    energy = record_energy(seen(True, True), None, [], "gpu")
+    # The host's joules alone must not pass for those of a run on a GPU.
+    assert energy.total_j is None
+    assert "CUDA_VISIBLE_DEVICES" in str(energy.reason)
+
+
+def test_a_gpu_that_the_sampler_does_not_see_is_a_reason() -> None:
+    energy = record_energy(seen(True), None, ["GPU-elsewhere"], "gpu")
+    assert energy.total_j is None
+    assert "none of it is a device" in str(energy.reason)
+
+
+def test_a_meter_of_the_whole_machine_is_enough() -> None:
+    wall = EnergyReading("w", 0.0, 1.0, (DomainReading("wall", "other", 7.0, "counter"),))
+    assert record_energy(wall, None, ["GPU-0"], "gpu").total_j == 7.0
