@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 HASH_LENGTH = 16
@@ -19,3 +20,13 @@ def canonical_json(value: Any) -> bytes:
 def short_hash(value: Any) -> str:
     """First 16 hexadecimal digits of the SHA-256 of ``canonical_json(value)``."""
     return hashlib.sha256(canonical_json(value)).hexdigest()[:HASH_LENGTH]
+
+
+def short_hash_of(members: Iterable[bytes]) -> str:
+    """``short_hash`` of an object, from the canonical JSON of its members, sorted by key.
+
+    Args:
+        members: ``"key":value`` of each; an empty one is none.
+    """
+    joined = b",".join(member for member in members if member)
+    return hashlib.sha256(b"{" + joined + b"}").hexdigest()[:HASH_LENGTH]
