@@ -28,5 +28,5 @@ def short_hash_of(members: Iterable[bytes]) -> str:
     Args:
         members: ``"key":value`` of each; an empty one is none.
     """
-    joined = b",".join(member for member in members if member)
-    return hashlib.sha256(b"{" + joined + b"}").hexdigest()[:HASH_LENGTH]
+    joined = b",".join(filter(None, members))
+    return hashlib.sha256(b"{%b}" % joined).hexdigest()[:HASH_LENGTH]

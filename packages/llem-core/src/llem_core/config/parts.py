@@ -50,7 +50,11 @@ class Builder:
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
-        self._defaults: dict[str, bytes] = {}
+        # Defaults that are models would be built anew for every experiment.
+        self._defaults = {name: Part(name, {}) for name in _DEFAULTS}
+        self._members: dict[str, bytes] = {}
+        self._keys: set[str] = set()
+        self._order: list[str] = []
 
     def build(self, parts: Mapping[str, Part]) -> ExperimentConfig:
         """Validate an experiment, and find its hash without serialising shared parts again.
@@ -59,18 +63,25 @@ class Builder:
             pydantic.ValidationError: just as ``ExperimentConfig.model_validate`` of the raw
                 values would.
         """
-        config = ExperimentConfig.model_validate({name: part.built for name, part in parts.items()})
+        full = {**self._defaults, **parts}
+        config = ExperimentConfig.model_validate({name: part.built for name, part in full.items()})
         section = parts.get(self._backend)
         if section is None or section.built is not config.section:
             return config  # resolving has moved fields between the parts
-        members = [(name, part.member(name, config)) for name, part in parts.items()]
-        members += [(n, self._default(n, config)) for n in _CORE_FIELDS if n not in parts]
-        return config.knowing_its_hash(short_hash_of(member for _, member in sorted(members)))
+        if self._keys != full.keys():
+            self._keys = set(full)
+            self._order = sorted(self._keys | _CORE_FIELDS)
+        members = [
+            full[name].member(name, config) if name in full else self._member(name, config)
+            for name in self._order
+        ]
+        return config.knowing_its_hash(short_hash_of(members))
 
-    def _default(self, name: str, config: ExperimentConfig) -> bytes:
-        if name not in self._defaults:
-            self._defaults[name] = canonical_json(config.canonical_part(name))[1:-1]
-        return self._defaults[name]
+    def _member(self, name: str, config: ExperimentConfig) -> bytes:
+        """As ``Part.member``, for a field that has its default."""
+        if name not in self._members:
+            self._members[name] = canonical_json(config.canonical_part(name))[1:-1]
+        return self._members[name]
 
 
 def _build(name: str, raw: Any) -> Any:
@@ -101,3 +112,6 @@ _MODELS = {
     for name, field in ExperimentConfig.model_fields.items()
     if (model := _model(field.annotation)) is not None
 }
+_DEFAULTS = tuple(
+    name for name in _MODELS if ExperimentConfig.model_fields[name].default_factory is _MODELS[name]
+)
