@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError, to_jsonable_python
 from llem_core.config.baseline import BaselineConfig
 from llem_core.config.dataset import DatasetConfig
 from llem_core.config.energy import EnergyConfig
-from llem_core.config.hashing import short_hash
+from llem_core.config.hashing import canonical_json, short_hash
 from llem_core.config.sections import DEFAULT_BACKEND, bind, resolve
 from llem_core.config.warmup import Count, WarmupConfig
 from llem_core.contracts.decoder import DecoderConfig
@@ -104,6 +104,19 @@ class ExperimentConfig(BaseModel):
             message = plugins().samplers.unknown(name)
             raise PydanticCustomError("unknown_sampler", "{message}", {"message": message})
         return energy
+
+    @field_validator("passthrough_kwargs")
+    @classmethod
+    def _arguments_are_finite(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        if arguments:
+            try:
+                canonical_json(to_jsonable_python(arguments))
+            except ValueError as error:
+                raise ValueError(
+                    "an argument is no JSON value (nan, infinity, or an object), so that the "
+                    "experiment could have no hash; write it as a text or a finite number"
+                ) from error
+        return arguments
 
     @model_validator(mode="after")
     def _fields_fit_each_other(self) -> Self:

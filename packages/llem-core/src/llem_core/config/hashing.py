@@ -9,12 +9,14 @@ from typing import Any
 
 HASH_LENGTH = 16
 
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+)
+
 
 def canonical_json(value: Any) -> bytes:
     """JSON with sorted keys, no white space and no non-ASCII, the same on every platform."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    ).encode("ascii")
+    return _ENCODER.encode(value).encode("ascii")
 
 
 def short_hash(value: Any) -> str:

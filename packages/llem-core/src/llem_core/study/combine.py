@@ -128,17 +128,17 @@ class Layers:
             below.setdefault(backend, {})
         builder = Builder(backend)
         constant = {name: Part(name, value) for name, value in merge(below, over).items()}
-        known: dict[tuple[str, tuple[int, ...]], Part] = {}
+        known: dict[tuple[str, tuple[int, ...]], dict[str, Part]] = {}
         for numbers in mine.numbers():
             parts = dict(constant)
             for root, slots in mine.roots.items():
                 key = (root, tuple([numbers[slot] for slot in slots]))
                 if key not in known:
-                    value = mine.value(root, below, numbers)
+                    field = mine.field(root, below, numbers)
                     if root in over:
-                        value = merge({root: value}, {root: over[root]})[root]
-                    known[key] = Part(root, value)
-                parts[root] = known[key]
+                        field = merge(field, {root: over[root]})
+                    known[key] = {name: Part(name, value) for name, value in field.items()}
+                parts.update(known[key])
             yield numbers, Combination(mine.point(numbers), parts, builder)
 
 

@@ -71,8 +71,8 @@ class GridOfBackend:
             if slot in self._settings or dimension.path == "backend"
         }
 
-    def value(self, root: str, below: Mapping[str, Any], numbers: Sequence[int]) -> Any:
-        """The value of one key of an experiment, with what the combination sets in it.
+    def field(self, root: str, below: Mapping[str, Any], numbers: Sequence[int]) -> dict[str, Any]:
+        """One key of an experiment with what the combination sets in it; empty if nothing does.
 
         Args:
             root: the key.
@@ -87,7 +87,7 @@ class GridOfBackend:
             for path, value in self._settings[slot][numbers[slot]]:
                 if path[0] == root:
                     _set(fields, path, value, self._dimensions[slot].path)
-        return fields.get(root)
+        return fields
 
     def _numbers(self, slot: int) -> Sequence[int]:
         dimension = self._dimensions[slot]
