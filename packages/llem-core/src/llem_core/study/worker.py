@@ -42,11 +42,13 @@ def spawned(tasks: Connection, results: Connection, events: Connection, token: s
     """
     _own_group()
     _die_with_parent(token)
-    while isinstance(message := receive(tasks), WarmUp):
-        warm_up(message.backend)
-    if isinstance(message, LaunchTask):
-        _capture_output(log_path(message))
-        send(results, execute(message, EventQueue(events).put))
+    for message in receive(tasks):
+        if isinstance(message, WarmUp):
+            warm_up(message.backend)
+        elif isinstance(message, LaunchTask):
+            _capture_output(log_path(message))
+            send(results, execute(message, EventQueue(events).put))
+            return
 
 
 def log_path(task: LaunchTask) -> Path:
