@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -103,5 +104,10 @@ def _beams(config: PyTorchConfig) -> bool:
 
 
 def _any(config: PyTorchConfig, *prefixes: str) -> bool:
-    names = [name for name in type(config).model_fields if name.startswith(prefixes)]
-    return any(getattr(config, name) is not None for name in names)
+    return any(getattr(config, name) is not None for name in _names(type(config), prefixes))
+
+
+@cache
+def _names(section: type[PyTorchConfig], prefixes: tuple[str, ...]) -> list[str]:
+    # A sweep validates thousands of sections.
+    return [name for name in section.model_fields if name.startswith(prefixes)]

@@ -14,12 +14,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, to_jsonable_python
 
 from llem_core.config.baseline import BaselineConfig
 from llem_core.config.dataset import DatasetConfig
 from llem_core.config.energy import EnergyConfig
-from llem_core.config.hashing import short_hash
+from llem_core.config.hashing import canonical_json, short_hash
 from llem_core.config.sections import DEFAULT_BACKEND, bind, resolve
 from llem_core.config.warmup import Count, WarmupConfig
 from llem_core.contracts.decoder import DecoderConfig
@@ -105,6 +105,19 @@ class ExperimentConfig(BaseModel):
             raise PydanticCustomError("unknown_sampler", "{message}", {"message": message})
         return energy
 
+    @field_validator("passthrough_kwargs")
+    @classmethod
+    def _arguments_are_finite(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        if arguments:
+            try:
+                canonical_json(to_jsonable_python(arguments))
+            except ValueError as error:
+                raise ValueError(
+                    "an argument is no JSON value (nan, infinity, or an object), so that the "
+                    "experiment could have no hash; write it as a text or a finite number"
+                ) from error
+        return arguments
+
     @model_validator(mode="after")
     def _fields_fit_each_other(self) -> Self:
         fewest = self.decoder.min_new_tokens
@@ -146,15 +159,27 @@ class ExperimentConfig(BaseModel):
 
     def canonical(self) -> dict[str, Any]:
         """The fields that ``measurement_config_hash`` is taken over, as JSON types."""
-        dumped = self.model_dump(mode="json")
-        for name, section in self.sections.items():
-            unset = name != self.backend and not section.model_dump(exclude_defaults=True)
-            other_backend = name != self.backend and name in plugins().backends
-            if unset or other_backend or name in plugins().sinks:
-                del dumped[name]
-            else:
-                dumped[name] = {k: v for k, v in dumped[name].items() if v is not None}
-        return dumped
+        parts = (self.canonical_part(name) for name in (*_CORE_FIELDS, *self.sections))
+        return {name: value for part in parts for name, value in part.items()}
+
+    def canonical_part(self, name: str) -> dict[str, Any]:
+        """One key of ``canonical()`` with its value; empty where it stays out."""
+        section = (self.__pydantic_extra__ or {}).get(name)
+        if section is None:
+            return {name: to_jsonable_python(getattr(self, name))}
+        if name in plugins().sinks:
+            return {}
+        if name != self.backend:
+            unset = not section.model_dump(exclude_defaults=True)
+            if unset or name in plugins().backends:
+                return {}
+        dumped = section.model_dump(mode="json")
+        return {name: {key: value for key, value in dumped.items() if value is not None}}
+
+    def knowing_its_hash(self, config_hash: str) -> Self:
+        """Spare this configuration the work of finding its hash, which the caller has done."""
+        self.__dict__["measurement_config_hash"] = config_hash  # as cached_property keeps it
+        return self
 
     def workload(self, rank: int = 0, world_size: int = 1) -> Workload:
         """This experiment as its backend sees it."""

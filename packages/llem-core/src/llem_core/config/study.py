@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
@@ -14,8 +15,9 @@ from llem_core.config.hashing import short_hash
 STUDY_KEYS = frozenset({"name", "base", "sweep", "experiments", "execution"})
 """Keys of a study file that no experiment file has."""
 
-NAME_PATTERN = r"^\w[\w.+-]*$"
+NAME = re.compile(r"\w[\w.+-]*")
 """What names a study can be part of a folder's name on every system, and needs no quotes."""
+LONGEST_NAME = 100
 
 
 class SkippedConfig(BaseModel):
@@ -39,9 +41,8 @@ class StudyConfig(BaseModel):
 
     name: str = Field(
         "study",
-        max_length=100,
-        pattern=NAME_PATTERN,
-        description="Name of the study and of its folder: letters, digits and `._+-`.",
+        description="Name of the study and of its folder: letters, digits and `._+-`, 100 at the "
+        "most.",
     )
     experiments: tuple[ExperimentConfig, ...] = Field(
         min_length=1, description="The configurations, each once, in the order of the file."
@@ -64,6 +65,16 @@ class StudyConfig(BaseModel):
     execution: ExecutionConfig = Field(
         default_factory=ExecutionConfig, description="How the study is run."
     )
+
+    @field_validator("name")
+    @classmethod
+    def _can_name_a_folder(cls, name: str) -> str:
+        if len(name) > LONGEST_NAME or not NAME.fullmatch(name):
+            raise ValueError(
+                f"{name!r} cannot name a folder on every system; use letters, digits and `._+-`, "
+                f"beginning with a letter or digit, {LONGEST_NAME} at the most"
+            )
+        return name
 
     @cached_property
     def study_design_hash(self) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
+from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.layers import merge
+from llem_core.config.parts import Builder, Part
 from llem_core.config.sections import DEFAULT_BACKEND, hoist, lay
-from llem_core.contracts.section import BackendSection
-from llem_core.errors import ConfigError
 from llem_core.plugins import plugins
-from llem_core.study.sweep import Dimension, Grid
+from llem_core.study.product import GridOfBackend, target
+from llem_core.study.sweep import Grid
 
 Point = dict[str, Any]
 """What one combination sets: path to value."""
@@ -25,12 +25,25 @@ class Combination:
 
     Attributes:
         point: what it sets, for its label.
-        fields: its raw fields, all layers merged. Parts that it has in common with others
-            are the same objects; nobody may change them.
+        parts: its fields, all layers merged.
+        builder: makes the experiment of them.
     """
 
     point: Point
-    fields: dict[str, Any]
+    parts: Mapping[str, Part]
+    builder: Builder
+
+    def fields(self) -> dict[str, Any]:
+        """Its raw fields."""
+        return {name: part.raw for name, part in self.parts.items()}
+
+    def build(self) -> ExperimentConfig:
+        """Validate it.
+
+        Raises:
+            pydantic.ValidationError: it is no valid experiment.
+        """
+        return self.builder.build(self.parts)
 
 
 class Layers:
@@ -49,7 +62,48 @@ class Layers:
         self._over = over
         self._scopes = {*scopes, *plugins().backends.names()}
 
-    def backends(self, grid: Grid) -> list[Any]:
+    def size(self, grid: Grid) -> int:
+        """Combinations that a grid stands for, those that will be found identical included."""
+        return sum(self._of(grid, backend).n_written for backend in self._backends(grid))
+
+    def fixed(self, grid: Grid) -> dict[str, str]:
+        """Swept paths that have no effect since ``over`` sets them, each with a sentence."""
+        said: dict[str, str] = {}
+        for backend in self._backends(grid):
+            for dimension in self._of(grid, backend).fixed:
+                said[dimension.path] = (
+                    f"sweep.{dimension.path}: its {len(dimension.values)} values are as one, since "
+                    "the command line or the environment sets it"
+                )
+        return said
+
+    def combinations(self, grid: Grid) -> Iterator[Combination]:
+        """All combinations of a grid, in the order of its keys.
+
+        Raises:
+            ConfigError: a path leads through a value that has no keys.
+        """
+        ordered = [self._numbered(grid, backend) for backend in self._backends(grid)]
+        # Each backend's own are in order already; a path that does not apply to a backend counts
+        # as its first value there.
+        for _, combination in heapq.merge(*ordered, key=lambda pair: pair[0]):
+            yield combination
+
+    def entry(self, fields: Mapping[str, Any]) -> Combination:
+        """One item of ``experiments``, merged over the shared fields."""
+        backend = {**self._shared, **fields, **self._over}.get("backend", DEFAULT_BACKEND)
+        over = hoist(self._over, backend)
+        merged = merge(hoist(lay(self._shared, fields), backend), over)
+        parts = {name: Part(name, value) for name, value in merged.items()}
+        set_by_over = {path for path, _ in leaves(over)}
+        point = {
+            ".".join(path): value
+            for path, value in leaves(fields)
+            if target(".".join(path), backend) not in set_by_over
+        }
+        return Combination(point, parts, Builder(backend))
+
+    def _backends(self, grid: Grid) -> list[Any]:
         """The backends that a grid's combinations have, in order, each once."""
         if "backend" in self._over:
             return [self._over["backend"]]
@@ -59,95 +113,41 @@ class Layers:
                 found.append(backend)
         return found
 
-    def applying(self, grid: Grid, backend: Any) -> list[Dimension]:
-        """The dimensions of a grid that multiply the experiments of one backend."""
-        kept = []
-        for dimension in grid.dimensions:
-            if dimension.path == "backend" and "backend" not in self._over:
-                values = [value for value in dimension.values if value == backend]
-                kept.append(Dimension("backend", values))
-            elif dimension.root not in self._scopes or dimension.root == backend:
-                kept.append(dimension)
-        return kept
-
-    def combinations(self, grid: Grid) -> Iterator[Combination]:
-        """All combinations of a grid, in the order of its keys."""
-        ordered = [self._of_backend(grid, backend) for backend in self.backends(grid)]
-        # Each backend's own are in order already; a scoped path counts as its first value
-        # for the other backends.
-        for _, combination in heapq.merge(*ordered, key=lambda pair: pair[0]):
-            yield combination
-
-    def entry(self, fields: Mapping[str, Any]) -> Combination:
-        """One item of ``experiments``, merged over the shared fields."""
-        backend = {**self._shared, **fields, **self._over}.get("backend", DEFAULT_BACKEND)
-        merged = merge(hoist(lay(self._shared, fields), backend), hoist(self._over, backend))
-        return Combination(dict(leaves(fields)), merged)
-
-    def _of_backend(
-        self, grid: Grid, backend: Any
-    ) -> Iterator[tuple[tuple[int, ...], Combination]]:
-        applying = {dimension.path: dimension for dimension in self.applying(grid, backend)}
-        numbered = [_numbered(dimension, applying) for dimension in grid.dimensions]
-        paths = [dimension.path for dimension in grid.dimensions]
-        targets = [_target(path, backend) for path in paths]
-        # A scoped field wins over the general one, whichever comes first in the file.
-        order = sorted(range(len(paths)), key=lambda i: paths[i] != ".".join(targets[i]))
-        proto = hoist(self._shared, backend)
-        proto.setdefault("backend", DEFAULT_BACKEND)
+    def _of(self, grid: Grid, backend: Any) -> GridOfBackend:
         over = hoist(self._over, backend)
-        for chosen in product(*numbered):
-            fields = dict(proto)
-            point: Point = {}
-            for i in order:
-                if paths[i] in applying:
-                    _set(fields, targets[i], chosen[i][1], paths[i])
-            for path, (_, value) in zip(paths, chosen, strict=True):
-                if path in applying:
-                    point[path] = value
-            if over:
-                fields = merge(fields, over)
-            yield tuple(number for number, _ in chosen), Combination(point, fields)
+        set_by_over = {path for path, _ in leaves(over)}
+        applying = [d for d in grid.dimensions if d.root not in self._scopes or d.root == backend]
+        return GridOfBackend(grid.dimensions, applying, backend, set_by_over)
+
+    def _numbered(self, grid: Grid, backend: Any) -> Iterator[tuple[tuple[int, ...], Combination]]:
+        mine = self._of(grid, backend)
+        over = hoist(self._over, backend)
+        below = hoist(self._shared, backend)
+        below["backend"] = backend
+        if backend in plugins().backends:
+            below.setdefault(backend, {})
+        builder = Builder(backend)
+        constant = {name: Part(name, value) for name, value in merge(below, over).items()}
+        known: dict[tuple[str, tuple[int, ...]], dict[str, Part]] = {}
+        for numbers in mine.numbers():
+            parts = dict(constant)
+            for root, slots in mine.roots.items():
+                key = (root, tuple([numbers[slot] for slot in slots]))
+                if key not in known:
+                    field = mine.field(root, below, numbers)
+                    if root in over:
+                        field = merge(field, {root: over[root]})
+                    known[key] = {name: Part(name, value) for name, value in field.items()}
+                parts.update(known[key])
+            yield numbers, Combination(mine.point(numbers), parts, builder)
 
 
-def leaves(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(
+    fields: Mapping[str, Any], prefix: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     """The values of nested mappings with their paths; an empty mapping is a value."""
     for name, value in fields.items():
         if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{prefix}{name}.")
+            yield from leaves(value, (*prefix, str(name)))
         else:
-            yield f"{prefix}{name}", value
-
-
-def _numbered(dimension: Dimension, applying: Mapping[str, Dimension]) -> Sequence[tuple[int, Any]]:
-    if dimension.path not in applying:
-        return [(0, None)]
-    allowed = applying[dimension.path].values
-    pairs = list(enumerate(dimension.values))
-    if dimension.path == "backend":
-        return [(number, value) for number, value in pairs if value in allowed]
-    return pairs
-
-
-def _target(path: str, backend: Any) -> tuple[str, ...]:
-    parts = path.split(".")
-    if parts[0] == backend and len(parts) > 1 and parts[1] in BackendSection.SHARED_FIELDS:
-        return tuple(parts[1:])
-    return tuple(parts)
-
-
-def _set(fields: dict[str, Any], parts: Sequence[str], value: Any, path: str) -> None:
-    """Set a value in ``fields``; mappings on the way are copied, since others share them."""
-    here = fields
-    for depth, part in enumerate(parts[:-1]):
-        below = here.get(part)
-        if depth == 0 and part == "dataset" and isinstance(below, str):
-            below = {"source": below}
-        if below is not None and not isinstance(below, Mapping):
-            raise ConfigError(
-                f"sweep.{path}: {'.'.join(parts[: depth + 1])} is {below!r}, which has no keys "
-                "below it; sweep it as a whole, or correct the path."
-            )
-        here[part] = dict(below or {})
-        here = here[part]
-    here[parts[-1]] = value
+            yield (*prefix, str(name)), value

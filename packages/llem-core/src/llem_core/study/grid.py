@@ -15,7 +15,7 @@ from llem_core.config.study import STUDY_KEYS, SkippedConfig
 from llem_core.errors import ConfigError
 from llem_core.study.combine import Combination, Layers
 from llem_core.study.labels import Labels
-from llem_core.study.sweep import Grid, count, known_roots, read_sweep, size, unknown_key
+from llem_core.study.sweep import Grid, count, known_roots, read_sweep, unknown_key
 
 _MOST_REASONS = 5
 
@@ -63,23 +63,25 @@ def expand_grid(study: Mapping[str, Any], *, over: Mapping[str, Any] | None = No
     scopes = _named_backends([shared, *entries, over], grids)
     _refuse_unknown(shared, grids, scopes)
     layers = Layers(shared, over, scopes)
-    sizes = (
-        size(layers.applying(grid, backend)) for grid in grids for backend in layers.backends(grid)
-    )
     if not grids and not entries:
         entries = [{}]
-    n_generated = count(chain(sizes, [len(entries)]), "sweep")
-    swept = chain.from_iterable(layers.combinations(grid) for grid in grids)
-    return _validate(chain(swept, map(layers.entry, entries)), n_generated)
+    n_generated = count(chain(map(layers.size, grids), [len(entries)]), "sweep")
+    fixed: dict[str, str] = {}
+    for grid in grids:
+        fixed.update(layers.fixed(grid))
+    swept = chain.from_iterable(map(layers.combinations, grids))
+    return _validate(chain(swept, map(layers.entry, entries)), n_generated, fixed.values())
 
 
-def _validate(combinations: Iterable[Combination], n_generated: int) -> Expansion:
+def _validate(
+    combinations: Iterable[Combination], n_generated: int, said: Iterable[str]
+) -> Expansion:
     found: dict[str, ExperimentConfig] = {}
     points: dict[str, list[dict[str, Any]]] = {}
     failed: list[tuple[Combination, str]] = []
     for combination in combinations:
         try:
-            config = ExperimentConfig.model_validate(combination.fields)
+            config = combination.build()
         except ValidationError as error:
             failed.append((combination, describe(error, ExperimentConfig)))
             continue
@@ -92,11 +94,11 @@ def _validate(combinations: Iterable[Combination], n_generated: int) -> Expansio
     return Expansion(
         experiments=tuple(found.values()),
         skipped=tuple(
-            SkippedConfig(label=labels.of(c.point), fields=c.fields, reason=reason)
+            SkippedConfig(label=labels.of(c.point), fields=c.fields(), reason=reason)
             for c, reason in failed
         ),
         labels=labels.unique({name: same[0] for name, same in points.items()}, found),
-        merged=tuple(labels.merged(same) for same in points.values() if len(same) > 1),
+        merged=(*said, *(labels.merged(same) for same in points.values() if len(same) > 1)),
         n_generated=n_generated,
     )
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +22,6 @@ class Dimension:
 
     path: str
     values: Sequence[Any]
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The path's parts."""
-        return tuple(self.path.split("."))
 
     @property
     def root(self) -> str:
@@ -76,7 +70,7 @@ def unknown_key(key: str, known: Sequence[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else "no installed plugin owns such a section."
 
 
-def count(sizes: Iterator[int], where: str) -> int:
+def count(sizes: Iterable[int], where: str) -> int:
     """Sum of sizes.
 
     Raises:
@@ -89,11 +83,6 @@ def count(sizes: Iterator[int], where: str) -> int:
             "at the most; sweep fewer values, or write a list of smaller grids."
         )
     return total
-
-
-def size(dimensions: Sequence[Dimension]) -> int:
-    """Combinations of a product."""
-    return math.prod(len(dimension.values) for dimension in dimensions)
 
 
 def _grid(paths: Any, where: str) -> Grid:
