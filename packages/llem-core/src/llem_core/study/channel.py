@@ -8,6 +8,7 @@ measured window.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
 from llem_core.contracts.messages import Message, decode, encode
@@ -27,20 +28,15 @@ def send(connection: Connection, message: Message) -> None:
         left = left[os.write(connection.fileno(), left) :]
 
 
-def receive(connection: Connection) -> Message | None:
-    """Read one message; blocks until it is there. ``None`` at the end of the pipe.
-
-    For the side that gets one message at a time: what comes after it may be lost.
+def receive(connection: Connection) -> Iterator[Message]:
+    """Read messages until the end of the pipe; blocks until each is there.
 
     Raises:
-        ValueError: it is no message.
+        ValueError: what came is no message.
     """
-    parts = []
-    while chunk := os.read(connection.fileno(), _CHUNK):
-        parts.append(chunk)
-        if chunk.endswith(b"\n"):
-            return decode(b"".join(parts))
-    return None
+    with open(connection.fileno(), "rb", closefd=False) as lines:
+        for line in lines:
+            yield decode(line)
 
 
 class EventQueue:

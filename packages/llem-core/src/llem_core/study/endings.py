@@ -22,7 +22,7 @@ def oom_kills() -> int | None:
     return None
 
 
-def death(
+def describe_death(
     exit_code: int | None,
     *,
     phase: Phase | None,
@@ -46,7 +46,7 @@ def death(
     return LaunchFailure(kind, f"{how}{where}{sent}{seen}", tail(log), phase)
 
 
-def timeout(limit_s: float, phase: Phase | None, log: Path) -> LaunchFailure:
+def describe_timeout(limit_s: float, phase: Phase | None, log: Path) -> LaunchFailure:
     """The failure of a worker that was killed for taking too long."""
     where = f" in the step {phase}" if phase else ""
     return LaunchFailure(

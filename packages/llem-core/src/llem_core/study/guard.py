@@ -2,8 +2,8 @@
 
 Every worker carries a token in its environment, which all that it starts inherit. This module
 finds the processes with a token, in whatever group and session, and their descendants. Run as a
-program it waits until its standard input ends, which is when the study's process ends, even by
-SIGKILL, and then kills what is left of the study. A thread in the worker could not do that
+program it waits until the study's process ends, even by SIGKILL, and then kills what is left of
+the study. A thread in the worker could not do that
 while a library holds the interpreter.
 
 It is run without the project on its path, and therefore imports nothing of it.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import sys
 import time
@@ -51,6 +52,17 @@ def kill_all(token: str) -> None:
             return
         _signal(found, signal.SIGKILL)
         time.sleep(_POLL_S)
+
+
+def death_of(pid: int) -> int | None:
+    """A descriptor that becomes readable when a process ends; ``None`` where there is none.
+
+    A pipe that only this process holds would do, but for the copies of it that its forks keep.
+    """
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):  # another system, an old kernel, or it has ended
+        return None
 
 
 def _family(token: str) -> set[int]:
@@ -99,13 +111,23 @@ def _signal(pids: set[int], number: int) -> None:
 
 
 def main() -> None:
-    """Wait for the end of standard input, then kill what has the token of the first argument."""
-    while os.read(0, 4096):
-        pass
+    """Wait for the end of the study, or of its process, then kill what has its token.
+
+    Arguments: the token, and the process of the study, which holds our standard input open.
+    """
+    ends = select.poll()
+    ends.register(0, select.POLLIN)
+    study = death_of(int(sys.argv[2]))
+    if study is not None and os.getppid() == int(sys.argv[2]):
+        ends.register(study, select.POLLIN)
+        ends.poll()
+    else:
+        os.read(0, 1)
     kill_all(sys.argv[1])
-    # A worker that was about to start when its study died may have its token only now.
-    time.sleep(0.1)
-    kill_all(sys.argv[1])
+    if os.getppid() != int(sys.argv[2]):
+        # A worker that was about to start when its study died may have its token only now.
+        time.sleep(0.1)
+        kill_all(sys.argv[1])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from llem_core.study.clock import now
 from llem_core.study.manifest import MANIFEST, ManifestEntry, StudyManifest
 
 _LONGEST_ERROR = 400
+_A_PART = 256
 
 _FROM: dict[RunStatus, frozenset[RunStatus]] = {
     "running": frozenset({"pending"}),
@@ -27,7 +29,7 @@ class ManifestWriter:
     """Writes the manifest of one study, of which there must be only one writer at a time.
 
     Entries are kept as the bytes that stand in the file, so that a transition encodes one entry
-    and joins the rest; the file is replaced in one step and flushed to the disk before a method
+    and joins it with its neighbours; the file is replaced in one step and flushed to the disk before a method
     returns. A crash leaves the former state.
 
     Args:
@@ -45,6 +47,7 @@ class ManifestWriter:
         if len(self._index) != len(manifest.experiments):
             raise StudyError("two runs of the study have the same configuration and cycle")
         self._encoded = [_encode(entry) for entry in manifest.experiments]
+        self._parts = [self._joined(start) for start in range(0, len(self._encoded), _A_PART)]
         self._elapsed_before_s = manifest.elapsed_s
         self._started_s = time.monotonic()
         self._write()
@@ -108,19 +111,30 @@ class ManifestWriter:
         index = self._index[entry.key]
         self.manifest.experiments[index] = entry
         self._encoded[index] = _encode(entry)
+        part = index // _A_PART
+        self._parts[part] = self._joined(part * _A_PART)
+
+    def _joined(self, start: int) -> bytes:
+        """Entries from ``start`` on as they stand in the file, after what precedes them."""
+        return (b",\n" if start else b"\n") + b",\n".join(self._encoded[start : start + _A_PART])
 
     def _write(self) -> None:
         self.manifest.elapsed_s = round(self.elapsed_s, 3)
-        header = self.manifest.model_dump(mode="json", exclude={"experiments"})
-        opening = json.dumps(header, indent=1).removesuffix("\n}").encode()
-        body = b",\n".join(self._encoded)
         try:
-            write_atomically(self.path, b'%b,\n "experiments": [\n%b\n]}\n' % (opening, body))
+            write_atomically(self.path, self._content())
         except OSError as error:
             raise StudyError(
                 f"{self.path} cannot be written: {error.strerror}; the one before is intact. Make "
                 f"room and go on with `llem run --resume {self.path.parent}`."
             ) from error
+
+    def _content(self) -> Iterator[bytes]:
+        """The file in parts: to make one block of all of it would cost as much as the disk."""
+        header = self.manifest.model_dump(mode="json", exclude={"experiments"})
+        opening = json.dumps(header, indent=1).removesuffix("\n}")
+        yield f'{opening},\n "experiments": ['.encode()
+        yield from self._parts
+        yield b"\n]}\n"
 
 
 def _encode(entry: ManifestEntry) -> bytes:

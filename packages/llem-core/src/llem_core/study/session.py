@@ -34,7 +34,7 @@ from llem_core.results.experiment import ExperimentResult
 from llem_core.results.study import StudyResult
 from llem_core.study.assemble import assemble_study, finished_study
 from llem_core.study.clock import now
-from llem_core.study.endings import timeout
+from llem_core.study.endings import describe_timeout
 from llem_core.study.folders import RESULT, remove, run_folder
 from llem_core.study.gaps import pause
 from llem_core.study.interrupts import Interrupts
@@ -175,7 +175,7 @@ class Session:
         if isinstance(late, LaunchSuccess):
             return late  # its result came while it was being killed
         phase = late.phase if late is not None else None
-        return timeout(limit_s, phase, self._directory / f"{task.folder}.log")
+        return describe_timeout(limit_s, phase, self._directory / f"{task.folder}.log")
 
     def _settle(
         self, planned: PlannedRun, folder: str, outcome: LaunchResult

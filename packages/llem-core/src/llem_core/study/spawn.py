@@ -28,9 +28,8 @@ from llem_core.errors import StudyError
 from llem_core.events import Event, Phase, PhaseChanged
 from llem_core.study import guard, worker
 from llem_core.study.channel import Inbox, send
-from llem_core.study.endings import death, oom_kills
+from llem_core.study.endings import describe_death, oom_kills
 
-_GRACE_S = 30.0
 _LONGEST_WAIT_S = 3600.0
 _HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
@@ -39,11 +38,15 @@ class SpawnLauncher(Launcher):
     """Starts every experiment with ``multiprocessing``'s ``spawn``, in a session of its own.
 
     Whoever dies first, no process stays: see ``llem_core.study.guard``.
+
+    Args:
+        grace_s: time that a process may take to end after it has sent its result (s).
     """
 
     isolation = "a process of its own for each experiment, started afresh (spawn)"
 
-    def __init__(self) -> None:
+    def __init__(self, grace_s: float = 30.0) -> None:
+        self._grace_s = grace_s
         self._token = uuid.uuid4().hex
         self._started = 0
         self._waiting: tuple[str, _Worker] | None = None
@@ -55,11 +58,11 @@ class SpawnLauncher(Launcher):
         if waiting is not None:
             backend, idle = waiting
             if idle.is_alive() and backend == task.config.get("backend") and idle.give(task):
-                return SpawnRun(idle, task)
+                return SpawnRun(idle, task, self._grace_s)
             idle.end()
         fresh = self._worker()
         fresh.give(task)  # one that is dead already is found out by its run
-        return SpawnRun(fresh, task)
+        return SpawnRun(fresh, task, self._grace_s)
 
     def warm_up(self, backend: str) -> None:
         """Start the next worker now, so that it imports while the study pauses."""
@@ -81,7 +84,7 @@ class SpawnLauncher(Launcher):
     def _worker(self) -> _Worker:
         if self._guard is None:
             self._guard = subprocess.Popen(  # noqa: S603 - this Python, and a file of our own
-                [sys.executable, "-I", "-S", guard.__file__, self._token],
+                [sys.executable, "-I", "-S", guard.__file__, self._token, str(os.getpid())],
                 stdin=subprocess.PIPE,
                 start_new_session=True,
             )
@@ -109,6 +112,7 @@ class _Worker:
         with _fit_to_start(token):
             self.process.start()
         self.pid = self.process.pid
+        self._death = guard.death_of(self.pid or 0)
         for connection in theirs:
             connection.close()
 
@@ -123,6 +127,11 @@ class _Worker:
     def is_alive(self) -> bool:
         return self.process.is_alive()
 
+    @property
+    def death(self) -> int:
+        """What becomes readable when it ends; its sentinel only once all its forks have ended."""
+        return self.process.sentinel if self._death is None else self._death
+
     def end(self) -> int | None:
         """Kill it and everything that it started, and free what it held; gives its exit code."""
         if self.process.is_alive():
@@ -133,6 +142,8 @@ class _Worker:
         self.process.join()
         guard.kill_all(self.token)
         code = self.process.exitcode
+        if self._death is not None:
+            os.close(self._death)
         self.process.close()
         for end in (self._tasks, self.results, self.events):
             end.close()
@@ -142,8 +153,9 @@ class _Worker:
 class SpawnRun(Running):
     """One experiment in its spawned process."""
 
-    def __init__(self, experiment: _Worker, task: LaunchTask) -> None:
+    def __init__(self, experiment: _Worker, task: LaunchTask, grace_s: float) -> None:
         self._worker = experiment
+        self._grace_s = grace_s
         self._log = worker.log_path(task)
         self._phase: Phase | None = None
         self._result: LaunchResult | None = None
@@ -158,22 +170,21 @@ class SpawnRun(Running):
     def events(self, timeout_s: float) -> Iterator[Event]:
         """Events until the process has ended or the time is over."""
         deadline_s = time.monotonic() + timeout_s
-        process = self._worker.process
+        death = self._worker.death
         while not self._ended:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 return
             boxes = (self._worker.events, self._worker.results)
             open_ends = [box.fileno() for box in boxes if not box.ended]
-            ready = wait([process.sentinel, *open_ends], min(left_s, _LONGEST_WAIT_S))
+            ready = wait([death, *open_ends], min(left_s, _LONGEST_WAIT_S))
             yield from self._take()
-            if process.sentinel in ready:
+            if death in ready:
                 yield from self._take()
                 self._end()
             elif self._result is not None:
                 # What libraries do at exit must not cost the result, nor hold up the study.
-                deadline_s = min(deadline_s, time.monotonic() + _GRACE_S)
-                process.join(_GRACE_S)
+                wait([death], self._grace_s)
                 yield from self._take()
                 self._end()
 
@@ -201,7 +212,7 @@ class SpawnRun(Running):
         code = self._worker.end()
         self._ended = True
         if self._result is None:
-            self._result = death(
+            self._result = describe_death(
                 code,
                 phase=self._phase,
                 broken=broken,

@@ -42,11 +42,13 @@ def spawned(tasks: Connection, results: Connection, events: Connection, token: s
     """
     _own_group()
     _die_with_parent(token)
-    while isinstance(message := receive(tasks), WarmUp):
-        warm_up(message.backend)
-    if isinstance(message, LaunchTask):
-        _capture_output(log_path(message))
-        send(results, execute(message, EventQueue(events).put))
+    for message in receive(tasks):
+        if isinstance(message, WarmUp):
+            warm_up(message.backend)
+        elif isinstance(message, LaunchTask):
+            _capture_output(log_path(message))
+            send(results, execute(message, EventQueue(events).put))
+            return
 
 
 def log_path(task: LaunchTask) -> Path:
@@ -148,13 +150,15 @@ def _die_with_parent(token: str) -> None:
     import threading
     from multiprocessing.connection import wait
 
-    from llem_core.study.guard import kill_all
+    from llem_core.study.guard import death_of, kill_all
 
     parent = multiprocessing.parent_process()
     assert parent is not None
+    death = death_of(parent.pid or 0)
+    ends = [parent.sentinel] if death is None else [parent.sentinel, death]
 
     def watch() -> None:
-        wait([parent.sentinel])
+        wait(ends)
         kill_all(token)
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from llem_core.contracts import Event, Launcher, LaunchFailure, LaunchResult, LaunchTask, Running
+from llem_core.errors import StudyError
+from llem_core.events import RunStarted, StudyStarted
+from llem_core.study.design import DESIGN, load_design
+from llem_core.study.difference import difference
+from llem_core.study.loader import study_from
+from llem_core.study.manifest import MANIFEST, load_manifest
+from llem_core.study.resume import resume_study
+from llem_core.study.worker import execute
+from llenergymeasure import StudyConfig, StudyResult, run_study
+
+pytestmark = pytest.mark.usefixtures("scripted")
+
+
+class Inline(Launcher):
+    """Runs experiments in this process; those on its list come to nothing."""
+
+    def __init__(self, *failing: int) -> None:
+        self.failing = failing
+        self.tasks: list[LaunchTask] = []
+
+    def start(self, task: LaunchTask) -> Running:
+        self.tasks.append(task)
+        return InlineRun(task, fails=len(self.tasks) in self.failing)
+
+
+class InlineRun(Running):
+    def __init__(self, task: LaunchTask, *, fails: bool) -> None:
+        self.task, self.fails = task, fails
+        self.ended: LaunchResult | None = None
+
+    def events(self, timeout_s: float) -> Iterator[Event]:
+        told: list[Event] = []
+        by_hand = LaunchFailure("WorkerKilled", "by hand")
+        self.ended = by_hand if self.fails else execute(self.task, told.append)
+        yield from told
+
+    def result(self) -> LaunchResult | None:
+        return self.ended
+
+    def kill(self) -> None:
+        self.ended = self.ended or LaunchFailure("WorkerKilled", "it was killed")
+
+
+def content(n: int = 2, cycles: int = 2, **execution: Any) -> dict[str, Any]:
+    return {
+        "name": "s",
+        "model": "m",
+        "backend": "scripted",
+        "baseline": {"enabled": False},
+        "warmup": {"enabled": False},
+        "sweep": {"n": list(range(1, n + 1))},
+        "execution": {"n_cycles": cycles, **execution},
+    }
+
+
+class Studies:
+    """Starts studies in one output folder."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.told: list[Event] = []
+
+    def run(
+        self, study: dict[str, Any] | StudyConfig | None, *failing: int, resume: Any = None
+    ) -> tuple[StudyResult, Inline]:
+        launcher = Inline(*failing)
+        self.told.clear()
+        result = run_study(
+            study,
+            output_dir=self.output,
+            resume=resume,
+            launcher=launcher,
+            gaps=False,
+            listener=self.told.append,
+        )
+        return result, launcher
+
+    @property
+    def directory(self) -> Path:
+        (found,) = self.output.iterdir()
+        return found
+
+
+@pytest.fixture
+def studies(tmp_path: Path) -> Studies:
+    return Studies(tmp_path / "out")
+
+
+def keys(launcher: Inline) -> list[str]:
+    return [task.folder.rpartition("_")[2] + task.config_hash[:4] for task in launcher.tasks]
+
+
+def test_what_is_completed_stays_and_the_rest_runs(studies: Studies) -> None:
+    first, before = studies.run(content(), 2, 3)
+    assert (first.status, first.summary.n_failed) == ("failed", 2)
+    kept = load_manifest(studies.directory).experiments[0]
+    result, launcher = studies.run(None, resume=True)
+    assert result.status == "completed"
+    assert [t.folder for t in launcher.tasks] == [before.tasks[1].folder, before.tasks[2].folder]
+    entries = load_manifest(studies.directory).experiments
+    assert entries[0] == kept
+    assert [entry.attempt for entry in entries] == [1, 2, 2, 1]
+    assert [event.attempt for event in studies.told if isinstance(event, RunStarted)] == [2, 2]
+    assert [event.position for event in studies.told if isinstance(event, RunStarted)] == [2, 3]
+    (started,) = [event for event in studies.told if isinstance(event, StudyStarted)]
+    assert (started.n_runs, started.n_completed) == (4, 2)
+    assert result.summary.n_completed == 4
+    assert not list(studies.directory.glob("*.error.json"))
+    assert result.summary.duration_total_s > first.summary.duration_total_s
+
+
+def test_the_same_study_by_its_content(studies: Studies) -> None:
+    studies.run(content(), 1)
+    result, launcher = studies.run(content(), resume=studies.directory)
+    assert (result.status, len(launcher.tasks)) == ("completed", 1)
+
+
+def test_more_cycles_top_it_up(studies: Studies) -> None:
+    studies.run(content(cycles=1))
+    before = {path.name for path in studies.directory.iterdir() if path.is_dir()}
+    result, launcher = studies.run(content(cycles=3), resume=True)
+    assert result.summary.n_completed == result.summary.n_runs == 6
+    assert len(launcher.tasks) == 4
+    assert [entry.cycle for entry in load_manifest(studies.directory).runs()] == [1, 2, 3] * 2
+    folders = {path.name for path in studies.directory.iterdir() if path.is_dir()}
+    assert before < folders
+    assert len(folders) == 6
+    assert load_design(studies.directory, result.study_design_hash).execution.n_cycles == 3
+
+
+def test_fewer_cycles_than_are_completed_are_refused(studies: Studies) -> None:
+    studies.run(content(cycles=3))
+    with pytest.raises(StudyError, match="of 3 cycles, and 2 are asked for"):
+        studies.run(content(cycles=2), resume=studies.directory)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "other", "no data"])
+def test_a_completed_run_whose_files_are_not_whole_runs_again(
+    studies: Studies, damage: str
+) -> None:
+    studies.run(content(cycles=1))
+    first, second = load_manifest(studies.directory).experiments
+    assert first.result_file is not None
+    assert second.result_file is not None
+    path = studies.directory / first.result_file
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "other":
+        path.write_bytes((studies.directory / second.result_file).read_bytes())
+    else:
+        (path.parent / "requests.parquet").unlink()
+    result, launcher = studies.run(None, resume=studies.directory)
+    assert result.summary.n_completed == 2
+    assert [task.config_hash for task in launcher.tasks] == [first.config_hash]
+    assert [e.attempt for e in load_manifest(studies.directory).experiments] == [2, 1]
+
+
+def test_what_a_killed_study_left_is_cleared(studies: Studies) -> None:
+    studies.run(content(cycles=1))
+    directory = studies.directory
+    path = directory / MANIFEST
+    state = json.loads(path.read_text())
+    state["status"] = state["experiments"][1]["status"] = "running"
+    state["experiments"][1]["result_file"] = None
+    path.write_text(json.dumps(state))
+    half = directory / f"009_{state['experiments'][1]['config_hash']}_c1"
+    half.mkdir()
+    (half / "requests.parquet").touch()
+    (directory / ".manifest.json.abc.tmp").touch()
+    result, launcher = studies.run(None, resume=True)
+    assert result.status == "completed"
+    assert len(launcher.tasks) == 1
+    assert not half.exists()
+    assert not list(directory.glob(".*.tmp"))
+
+
+def test_another_design_is_refused_and_the_difference_shown(studies: Studies) -> None:
+    studies.run(content(n=2), 1)
+    changed = content(n=2)
+    changed["sweep"] = {"n": [1, 5]}
+    with pytest.raises(StudyError) as caught:
+        studies.run(changed, resume=True)
+    told = str(caught.value)
+    assert "no longer there is n=2 (nearest now: n: 2 → 5)" in told
+    assert "new is n=5" in told
+    assert f"llem run --resume {studies.directory}" in told
+
+
+def test_the_difference_of_many_is_short() -> None:
+    old = study_from(content(n=40))
+    new = study_from({**content(n=40), "max_output_tokens": 7})
+    told = difference(old, new)
+    assert "and 35 more that are no longer there" in told
+    assert "and 35 more that are new" in told
+    assert "max_output_tokens: 128 → 7" in told
+    assert difference(old, old) == ""
+
+
+def test_the_latest_with_something_left_is_found(studies: Studies, tmp_path: Path) -> None:
+    for number, failing in enumerate([(1,), (), (1,), ()]):
+        studies.run({**content(n=number + 1, cycles=1), "name": f"s{number}"}, *failing)
+    found = sorted(studies.output.iterdir())
+    for age, directory in enumerate(reversed(found)):
+        os.utime(directory / MANIFEST, ns=(10**18 - age * 10**9,) * 2)
+    latest = resume_study(None, studies.output)
+    assert latest.directory == found[2]
+    assert (latest.n_runs, latest.n_completed) == (3, 2)
+    # Asked for with its design, an older one comes first; one that is done, with more cycles.
+    asked = study_from(content(n=1, cycles=1))
+    assert resume_study(None, studies.output, asked).directory == found[0]
+    more = study_from(content(n=4, cycles=2))
+    assert resume_study(None, studies.output, more).directory == found[3]
+
+
+def test_nothing_to_go_on_with(studies: Studies, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="no study that has something left"):
+        resume_study(None, tmp_path / "nowhere")
+    studies.run(content(cycles=1))
+    with pytest.raises(StudyError, match="no study that has something left"):
+        resume_study(None, studies.output)
+    with pytest.raises(StudyError, match="no study's folder"):
+        resume_study(tmp_path, studies.output)
+
+
+def test_a_finished_study_named_on_purpose_runs_nothing(studies: Studies) -> None:
+    before, _ = studies.run(content(cycles=1))
+    after, launcher = studies.run(None, resume=studies.directory)
+    assert launcher.tasks == []
+    assert after.result_files == before.result_files
+    assert load_manifest(studies.directory).status == "completed"
+
+
+@pytest.mark.parametrize("text", ["{", '{"schema": "of another tool"}'])
+def test_a_manifest_that_is_none_is_refused(studies: Studies, text: str) -> None:
+    studies.run(content(cycles=1), 1)
+    (studies.directory / MANIFEST).write_text(text)
+    for resume in (True, studies.directory):
+        with pytest.raises(StudyError, match="is no manifest that this version"):
+            studies.run(None, resume=resume)
+    assert (studies.directory / MANIFEST).read_text() == text
+
+
+@pytest.mark.parametrize("text", [None, "{", '{"experiments": []}'])
+def test_without_its_design_the_study_file_is_needed(studies: Studies, text: str | None) -> None:
+    studies.run(content(cycles=1), 1)
+    design = studies.directory / DESIGN
+    if text is None:
+        design.unlink()
+    else:
+        design.write_text(text)
+    with pytest.raises(StudyError, match="Name the study file as well"):
+        studies.run(None, resume=True)
+    result, _ = studies.run(content(cycles=1), resume=True)
+    assert result.status == "completed"
+
+
+def test_skipped_combinations_are_in_the_manifest(studies: Studies) -> None:
+    study = content(cycles=2)
+    study["sweep"] = {"n": [1, -1]}
+    result, launcher = studies.run(study)
+    assert (result.status, result.summary.n_skipped, len(launcher.tasks)) == ("completed", 1, 2)
+    *_, skipped = load_manifest(studies.directory).experiments
+    assert (skipped.status, skipped.cycle, skipped.result_file) == ("skipped", 0, None)
+    assert skipped.error is not None
+    assert skipped.error.startswith("n=-1: ")
+    assert len(list(load_manifest(studies.directory).runs())) == 2
+
+
+def test_a_study_of_nothing_is_refused(studies: Studies) -> None:
+    from llem_core.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="no study to run"):
+        studies.run(None)
