@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from llem_core.config.layers import merge, nest, parse_assignments
-from llem_core.config.loader import STUDY_KEYS
 from llem_core.config.sections import DEFAULT_BACKEND
+from llem_core.config.study import STUDY_KEYS
 from llem_core.contracts.section import BackendSection
 from llem_core.errors import ConfigError
 

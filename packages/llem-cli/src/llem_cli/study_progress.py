@@ -40,7 +40,6 @@ class StudyProgress:
         quiet: show nothing at all; failures are still kept.
         verbose: leave a line for each step of each run, too.
         interruption: is looked at with every event, lest a swallowed Ctrl+C is lost.
-        estimate_s: what the study is thought to take (s), until its own runs tell.
         line: what the live line is written with; the terminal's, if it has one.
         now: the time of day.
 
@@ -56,7 +55,6 @@ class StudyProgress:
         quiet: bool,
         verbose: bool,
         interruption: Interruption,
-        estimate_s: float | None = None,
         line: LiveLine | None = None,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
@@ -64,7 +62,6 @@ class StudyProgress:
         self._quiet = quiet
         self._verbose = verbose
         self._interruption = interruption
-        self._estimate_s = estimate_s
         self._now = now
         self._ended = 0
         self._run: RunStarted | None = None
@@ -109,7 +106,6 @@ class StudyProgress:
         self.directory = event.directory
         self.n_runs = event.n_runs
         self.n_completed = self._ended = event.n_completed
-        self._expect(self._estimate_s)
         before = f", {event.n_completed} of them completed before" if event.n_completed else ""
         self._leave(
             f"Study {event.name}: {counted(event.n_configurations, 'configuration')} × "
