@@ -80,7 +80,8 @@ def assemble_study(
             mine.n_failed += 1
             continue
         mine.figures.append(figures)
-        files.append(_relative(run.result_file, directory))
+        if run.result_file is not None:
+            files.append(_relative(run.result_file, directory))
     configurations = _ranked([_summary(name, one) for name, one in gathered.items()])
     everything = [figures for one in gathered.values() for figures in one.figures]
     return StudyResult(
@@ -121,6 +122,8 @@ def finished_study(
 
 
 def _figures(run: RunOutcome, directory: Path, warnings: list[str]) -> Figures | None:
+    if run.figures is not None:
+        return run.figures
     if run.result_file is None:
         warnings.append(f"{_name(run)} is completed, but no result file is known of it.")
         return None

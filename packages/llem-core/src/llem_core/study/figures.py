@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from llem_core.contracts.readings import EnergyMethod
-from llem_core.results.experiment import SCHEMA_VERSION
+from llem_core.results.experiment import SCHEMA_VERSION, ExperimentResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,19 @@ class Figures:
     energy_method: EnergyMethod | None
     energy_source: str | None
     duration_s: float
+
+
+def figures_of(result: ExperimentResult) -> Figures:
+    """The figures of a result that is at hand."""
+    return Figures(
+        energy_per_output_token_j=result.energy_per_output_token_j,
+        energy_adjusted_j=result.energy_adjusted_j,
+        output_tokens_per_second=result.output_tokens_per_second,
+        energy_total_j=result.energy_total_j,
+        energy_method=result.energy_method,
+        energy_source=result.energy_source,
+        duration_s=result.duration_s,
+    )
 
 
 def read_figures(path: Path, config_hash: str) -> Figures:

@@ -81,6 +81,21 @@ def load_study_config(
     return _study(name, execution, expansion, str(source))
 
 
+def study_from(content: Mapping[str, Any]) -> StudyConfig:
+    """A study from what a study file holds; neither environment nor user configuration apply.
+
+    Args:
+        content: the file's keys; ``base`` is relative to the working directory.
+
+    Raises:
+        ConfigError: a value cannot be used, or no combination is a valid experiment.
+    """
+    source = Path("study")
+    execution = _mapping(content.get("execution"), source)
+    expansion = expand_grid(lay(_base(content.get("base"), source), content))
+    return _study(content.get("name", "study"), execution, expansion, "study")
+
+
 def study_of(config: ExperimentConfig, execution: ExecutionConfig | None = None) -> StudyConfig:
     """A study of one experiment, named after its model."""
     model = config.model.rstrip("/").rsplit("/", maxsplit=1)[-1].removeprefix("shape:")

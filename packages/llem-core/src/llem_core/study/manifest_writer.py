@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from llem_core.atomic import write_atomically
 from llem_core.errors import StudyError
@@ -42,41 +41,42 @@ class ManifestWriter:
     def __init__(self, directory: Path, manifest: StudyManifest) -> None:
         self.path = directory / MANIFEST
         self.manifest = manifest
-        self._entries = {entry.key: entry for entry in manifest.experiments}
-        if len(self._entries) != len(manifest.experiments):
+        self._index = {entry.key: index for index, entry in enumerate(manifest.experiments)}
+        if len(self._index) != len(manifest.experiments):
             raise StudyError("two runs of the study have the same configuration and cycle")
-        self._index = {key: index for index, key in enumerate(self._entries)}
         self._encoded = [_encode(entry) for entry in manifest.experiments]
         self._elapsed_before_s = manifest.elapsed_s
         self._started_s = time.monotonic()
-        for stale in directory.glob(f".{MANIFEST}.*.tmp"):
-            with contextlib.suppress(OSError):
-                stale.unlink()
         self._write()
 
     def entry(self, config_hash: str, cycle: int) -> ManifestEntry:
-        """Where one run stands."""
-        return self._entries[config_hash, cycle]
+        """Where one run stands.
+
+        Raises:
+            StudyError: the study has no such run.
+        """
+        index = self._index.get((config_hash, cycle))
+        if index is None:
+            raise StudyError(f"the study has no run {config_hash} in cycle {cycle}")
+        return self.manifest.experiments[index]
 
     def mark_running(self, config_hash: str, cycle: int, *, pid: int | None = None) -> None:
         """One run begins, in the process ``pid``; counts the attempt."""
-        entry = self._move(config_hash, cycle, "running")
-        entry.attempt += 1
-        entry.pid, entry.started_at, entry.finished_at = pid, now(), None
-        entry.result_file = entry.error = None
-        self._save(entry)
+        attempt = self.entry(config_hash, cycle).attempt + 1
+        self._move(config_hash, cycle, "running", attempt=attempt, pid=pid, started_at=now())
 
     def mark_completed(self, config_hash: str, cycle: int, result_file: str) -> None:
         """One run has a result in ``result_file``, a path relative to the study's folder."""
-        self._end(config_hash, cycle, "completed", result_file, None)
+        finished = {"result_file": result_file, "finished_at": now()}
+        self._move(config_hash, cycle, "completed", **finished)
 
     def mark_failed(self, config_hash: str, cycle: int, error: str) -> None:
         """One run ended without a result; ``error`` says why, and is cut to one short line."""
-        self._end(config_hash, cycle, "failed", None, _one_line(error))
+        self._move(config_hash, cycle, "failed", error=_one_line(error), finished_at=now())
 
     def mark_interrupted(self, config_hash: str, cycle: int) -> None:
         """One run was killed because the study was interrupted."""
-        self._end(config_hash, cycle, "interrupted", None, None)
+        self._move(config_hash, cycle, "interrupted", finished_at=now())
 
     def finish(self, status: Literal["completed", "failed", "interrupted"]) -> None:
         """The study has ended."""
@@ -89,32 +89,25 @@ class ManifestWriter:
         """Time that the study has taken so far, over all its starts (s)."""
         return self._elapsed_before_s + time.monotonic() - self._started_s
 
-    def _move(self, config_hash: str, cycle: int, status: RunStatus) -> ManifestEntry:
-        entry = self._entries.get((config_hash, cycle))
-        if entry is None:
-            raise StudyError(f"the study has no run {config_hash} in cycle {cycle}")
+    def _move(self, config_hash: str, cycle: int, status: RunStatus, **changes: Any) -> None:
+        """A transition that cannot be written has not happened."""
+        entry = self.entry(config_hash, cycle)
         if entry.status not in _FROM[status]:
             raise StudyError(
                 f"run {config_hash} of cycle {cycle} is {entry.status} and cannot become {status}"
             )
-        entry.status = status
-        return entry
+        moved = entry.model_copy(update={"status": status, **changes})
+        self._replace(moved)
+        try:
+            self._write()
+        except BaseException:
+            self._replace(entry)
+            raise
 
-    def _end(
-        self,
-        config_hash: str,
-        cycle: int,
-        status: RunStatus,
-        result_file: str | None,
-        error: str | None,
-    ) -> None:
-        entry = self._move(config_hash, cycle, status)
-        entry.result_file, entry.error, entry.finished_at = result_file, error, now()
-        self._save(entry)
-
-    def _save(self, entry: ManifestEntry) -> None:
-        self._encoded[self._index[entry.key]] = _encode(entry)
-        self._write()
+    def _replace(self, entry: ManifestEntry) -> None:
+        index = self._index[entry.key]
+        self.manifest.experiments[index] = entry
+        self._encoded[index] = _encode(entry)
 
     def _write(self) -> None:
         self.manifest.elapsed_s = round(self.elapsed_s, 3)

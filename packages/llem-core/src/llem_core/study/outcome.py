@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llem_core.events import RunStatus
+from llem_core.study.figures import Figures
 from llem_core.study.plan import PlannedRun
 
 
@@ -18,9 +19,11 @@ class RunOutcome:
         status: where it stands; ``completed`` has a ``result_file``.
         result_file: its ``result.json``, absolute or relative to the study's folder.
         error: why it has none, in a sentence.
+        figures: its figures, where they are known already; otherwise the file is read.
     """
 
     planned: PlannedRun
     status: RunStatus
     result_file: Path | None
     error: str | None
+    figures: Figures | None = None

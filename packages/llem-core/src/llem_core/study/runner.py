@@ -6,8 +6,15 @@ from pathlib import Path
 
 from llem_core.config.study import StudyConfig
 from llem_core.contracts.launcher import Launcher
+from llem_core.errors import StudyError
 from llem_core.events import Listener
+from llem_core.plugins.telling import tell_plugins_and
 from llem_core.results.study import StudyResult
+from llem_core.study.checkpoint import open_study
+from llem_core.study.interrupts import Interrupts
+from llem_core.study.lock import StudyLock
+from llem_core.study.plan import apply_cycles
+from llem_core.study.session import Session
 
 
 class StudyRunner:
@@ -48,4 +55,27 @@ class StudyRunner:
             KeyboardInterrupt: it was interrupted; the running experiment was killed, the
                 manifest says so.
         """
-        raise NotImplementedError
+        study = self._study
+        directory = self._directory.absolute()
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StudyError(f"{directory} cannot be made: {error.strerror}.") from error
+        runs = apply_cycles(study.experiments, study.execution, study.study_design_hash)
+        with Interrupts() as interrupts, StudyLock(directory):
+            session = Session(
+                study,
+                runs,
+                open_study(study, directory, runs),
+                self._launcher or _default_launcher(),
+                tell_plugins_and(self._listener),
+                interrupts,
+                gaps=self._gaps,
+            )
+            return session.run()
+
+
+def _default_launcher() -> Launcher:
+    from llem_core.study.spawn import SpawnLauncher
+
+    return SpawnLauncher()
