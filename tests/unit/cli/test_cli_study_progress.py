@@ -66,9 +66,7 @@ def told(
 ) -> str:
     line = LiveLine(terminal and not quiet)
     now = datetime(2026, 1, 5, 14, 0, 30)
-    with StudyProgress(
-        quiet, verbose, Interruption(), line=line, now=lambda: now
-    ) as progress:
+    with StudyProgress(quiet, verbose, Interruption(), line=line, now=lambda: now) as progress:
         for event in events:
             progress(event)
     return capsys.readouterr().err

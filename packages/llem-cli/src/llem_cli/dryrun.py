@@ -72,9 +72,7 @@ def plan(resolved: Resolved) -> Plan:
     )
 
 
-def choose_sampler(
-    config: ExperimentConfig, device_kind: str
-) -> tuple[str | None, str, list[str]]:
+def choose_sampler(config: ExperimentConfig, device_kind: str) -> tuple[str | None, str, list[str]]:
     """The sampler that would be tried first, what it says of itself, and why not those before."""
     why_not: list[str] = []
     if config.energy.sampler is None:

@@ -95,7 +95,7 @@ class _Figures:
         if budget is None:
             return []
         meanings = {"comparison": "between runs on one device", "absolute": "as absolute joules"}
-        rows = []
+        rows: list[tuple[str, str]] = []
         for figure in budget.figures:
             if figure.energy != energy:
                 continue

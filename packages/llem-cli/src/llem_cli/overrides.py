@@ -12,14 +12,15 @@ from llem_core.config.study import STUDY_KEYS
 from llem_core.contracts.section import BackendSection
 from llem_core.errors import ConfigError
 
-
 _Given = tuple[str, str, Any]
 """A flag that was given, the path of the field that it sets, and the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """Flags that set fields of an experiment or of a study's ``execution``; ``None`` is a flag that was not given.
+    """Flags that set fields of an experiment or of a study's ``execution``.
+
+    ``None`` is a flag that was not given.
 
     Attributes:
         assignments: the values of ``--set``, as ``path=value``.

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llem_core.results.study import StudyResult
 from llem_core.study.preflight import StudyReport, check_study
 
-from llem_cli.confirm import confirm, size
+from llem_cli.confirm import confirm
 from llem_cli.main import FAILED, USAGE
-from llem_cli.output import note, relative
+from llem_cli.output import relative
 from llem_cli.overrides import Flags
 from llem_cli.request import Request
 from llem_cli.session import Session

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from llem_core.measure.preflight import ask_backend
 from llem_core.errors import PreFlightError
+from llem_core.measure.preflight import ask_backend
 from llem_core.study.preflight import StudyProblem, StudyReport
 from llem_core.units import format_bytes, format_duration
 

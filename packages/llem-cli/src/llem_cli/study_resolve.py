@@ -65,13 +65,13 @@ def resolve_study(request: Request, content: Mapping[str, Any], flags: Flags) ->
     overrides = flags.overrides(merge(content, settings))
     output = output_folder(request.output, user.output)
     notes = (*remarks, *plugin_notes())
-    if request.resume is not None and request.config is None and not _experiment(overrides):
-        asked, defaults = None, ()
-    else:
-        if request.config is None:
-            asked = _study_of_one(overrides, settings, user)
-        else:
-            asked = load_study_config(request.config, overrides, user=user)
+    asked: StudyConfig | None = None
+    defaults: tuple[str, ...] = ()
+    if request.config is not None:
+        asked = load_study_config(request.config, overrides, user=user)
+    elif request.resume is None or _experiment(overrides):
+        asked = _study_of_one(overrides, settings, user)
+    if asked is not None:
         unsaid = {k: v for k, v in DEFAULTS.items() if k not in asked.execution.model_fields_set}
         defaults = tuple(unsaid)
         asked = with_execution(asked, unsaid)
