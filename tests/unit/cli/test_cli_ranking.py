@@ -61,7 +61,10 @@ def configuration(
 
 
 def study(
-    configurations: Sequence[ConfigurationSummary], *, estimated: bool = False
+    configurations: Sequence[ConfigurationSummary],
+    *,
+    estimated: bool = False,
+    skipped: Sequence[tuple[str, str]] = (),
 ) -> StudyResult:
     n_failed = sum(c.n_failed for c in configurations)
     n_completed = sum(c.n_completed for c in configurations)

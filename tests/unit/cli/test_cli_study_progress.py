@@ -148,8 +148,8 @@ class TestTerminal:
         gaps = [GapProgress("design", "cycle", left, 300) for left in (252.0, 0.4, 0.0)]
         err = told(capsys, [STARTED, ended(1, remaining_s=None), *gaps], terminal=True)
         assert rewritten(err)[1:] == [
-            "[----------] 1/12 | pause before the next cycle, 4 min 12 s left",
-            "[----------] 1/12 | pause before the next cycle, 1.00 s left",
+            "[----------] 1/12 | pause, next cycle in 4 min 12 s",
+            "[----------] 1/12 | pause, next cycle in 1 s",
             "[----------] 1/12",
         ]
 

@@ -27,7 +27,8 @@ from llem_cli.signals import Interruption
 from llem_cli.table import counted, rate
 
 _BAR_COLUMNS = 10
-_PAUSES = {"config": "pause before the next experiment", "cycle": "pause before the next cycle"}
+_MINUTE_S = 60
+_AFTER_PAUSE = {"config": "next experiment", "cycle": "next cycle"}
 
 
 class StudyProgress:
@@ -146,8 +147,9 @@ class StudyProgress:
         if event.left_s <= 0:
             self._show("")
         else:
-            left = format_duration(max(1, round(event.left_s)))
-            self._show(f"{_PAUSES[event.kind]}, {left} left")
+            left_s = max(1, round(event.left_s))
+            left = f"{left_s} s" if left_s < _MINUTE_S else format_duration(left_s)
+            self._show(f"pause, {_AFTER_PAUSE[event.kind]} in {left}")
 
     def _within_run(self, event: Event) -> None:
         if isinstance(event, ExperimentStarted):
