@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,7 @@ from llem_core.events import (
 from llem_core.units import format_duration, format_si
 
 from llem_cli.live import LiveLine, can_rewrite, columns, displayed, one_line
+from llem_cli.output import relative
 from llem_cli.progress import DOING, share
 from llem_cli.signals import Interruption
 from llem_cli.table import counted, rate
@@ -111,7 +113,7 @@ class StudyProgress:
         self._leave(
             f"Study {event.name}: {counted(event.n_configurations, 'configuration')} × "
             f"{counted(event.n_cycles, 'cycle')} = {counted(event.n_runs, 'run')}{before}; in "
-            f"{event.directory}"
+            f"{relative(Path(event.directory))}"
         )
 
     def _run_started(self, event: RunStarted) -> None:
