@@ -263,6 +263,7 @@ def test_an_experiment_becomes_a_study_of_one(
     out, err = process.communicate()
     assert process.returncode == 0, err
     assert out.startswith("Study ")
+    assert f"Note: {flag[0]} makes a study of this one experiment." in err.splitlines()
     assert (folder(tmp_path) / "study_result.json").exists()
 
 
