@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from llem_cli.study_summary import summarise_study
-from llem_core.config.study import SkippedConfig
 from llem_core.contracts.readings import EnergyMethod
 from llem_core.events import RunEnded
 from llem_core.results.study import (
     ConfigurationSummary,
     CycleStatistics,
     MeasurementProtocol,
+    SkippedCombination,
     StudyResult,
     StudySummary,
 )
@@ -61,7 +61,10 @@ def configuration(
 
 
 def study(
-    configurations: Sequence[ConfigurationSummary], *, estimated: bool = False
+    configurations: Sequence[ConfigurationSummary],
+    *,
+    estimated: bool = False,
+    skipped: Sequence[tuple[str, str]] = (),
 ) -> StudyResult:
     n_failed = sum(c.n_failed for c in configurations)
     n_completed = sum(c.n_completed for c in configurations)
@@ -80,6 +83,8 @@ def study(
             cycle_gap_seconds=300,
             experiment_timeout_seconds=7200,
             process_isolation="spawn",
+            interval="t",
+            comparison="Welch",
         ),
         result_files=[],
         summary=StudySummary(
@@ -90,12 +95,15 @@ def study(
             n_runs=3 * len(configurations),
             n_completed=n_completed,
             n_failed=n_failed,
+            n_not_run=0,
             energy_total_j=4321.0 if measured else None,
             energy_estimated=estimated,
             duration_measured_s=600.0,
             duration_total_s=3600.0,
         ),
         configurations=list(configurations),
+        skipped=[SkippedCombination(label=label, reason=reason) for label, reason in skipped],
+        merged=[],
         warnings=[],
     )
 
@@ -204,8 +212,10 @@ def test_what_failed_and_what_was_skipped_is_told_with_its_reason() -> None:
         "hash", 2, 6, 1, "b", "failed", 1.0, None, None, False, None, "OutOfMemoryError: too big"
     )
     text = summarise_study(
-        study([configuration("a", 0.1, rank=1), configuration("b", failed=3)]),
-        [SkippedConfig(label="c", fields={}, reason="precision: it is no such thing")],
+        study(
+            [configuration("a", 0.1, rank=1), configuration("b", failed=3)],
+            skipped=[("c", "precision: it is no such thing")],
+        ),
         [failure],
         [Path("results/x/study_result.json")],
     )

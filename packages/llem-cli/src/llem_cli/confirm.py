@@ -7,6 +7,7 @@ import sys
 import click
 from llem_core.config.study import StudyConfig
 from llem_core.errors import ConfigError
+from llem_core.study.estimate import StudyEstimate
 from llem_core.units import format_duration
 
 from llem_cli.output import note
@@ -22,18 +23,21 @@ def size(study: StudyConfig) -> str:
     )
 
 
-def wall_time(estimate_s: float | None) -> str:
-    """The estimated wall time, for people."""
-    return "unknown" if estimate_s is None else f"about {format_duration(estimate_s)}"
+def wall_time(estimate: StudyEstimate) -> str:
+    """What is known of the wall time before anything has run."""
+    return (
+        f"at least {format_duration(estimate.at_least_s)} for {estimate.counted}, at most "
+        f"{format_duration(estimate.at_most_s)} with every run at its timeout"
+    )
 
 
-def confirm(study: StudyConfig, n_left: int, estimate_s: float | None, *, yes: bool) -> bool:
+def confirm(study: StudyConfig, n_left: int, estimate: StudyEstimate, *, yes: bool) -> bool:
     """Whether to go on; asks only where there are more runs than the cap, and nobody has said yes.
 
     Args:
         study: the study.
         n_left: runs still to do.
-        estimate_s: estimated wall time of these (s).
+        estimate: the wall time of the whole study, as far as it is known.
         yes: whether the user has agreed beforehand.
 
     Raises:
@@ -45,7 +49,7 @@ def confirm(study: StudyConfig, n_left: int, estimate_s: float | None, *, yes: b
     told = (
         f"The study {study.name} has {counted(n_left, 'run')} to do ({size(study)}), more than "
         f"the cap of {cap} (execution.max_experiments); estimated wall time: "
-        f"{wall_time(estimate_s)}."
+        f"{wall_time(estimate)}."
     )
     if not _can_ask():
         raise ConfigError(

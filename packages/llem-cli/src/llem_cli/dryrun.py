@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.readings import CheckReport
 from llem_core.errors import PreFlightError
 from llem_core.measure.preflight import ask_backend
@@ -60,7 +61,7 @@ def plan(resolved: Resolved) -> Plan:
     except PreFlightError as error:
         report = CheckReport(problems=(str(error),))
     problems = list(report.problems)
-    sampler, why, why_not = _sampler(resolved, report.device_kind)
+    sampler, why, why_not = choose_sampler(config, report.device_kind)
     if config.energy.sampler not in {"auto", None} and sampler is None:
         problems.append(f"energy.sampler: {'; '.join(why_not)}")
     problems += _unwritable(resolved.output)
@@ -71,11 +72,12 @@ def plan(resolved: Resolved) -> Plan:
     )
 
 
-def _sampler(resolved: Resolved, device_kind: str) -> tuple[str | None, str, list[str]]:
+def choose_sampler(config: ExperimentConfig, device_kind: str) -> tuple[str | None, str, list[str]]:
+    """The sampler that would be tried first, what it says of itself, and why not those before."""
     why_not: list[str] = []
-    if resolved.config.energy.sampler is None:
+    if config.energy.sampler is None:
         return None, "energy.sampler is null", why_not
-    for spec, reason in candidates(resolved.config, device_kind):
+    for spec, reason in candidates(config, device_kind):
         if reason is None:
             return spec.name, ask_availability(spec).reason, why_not
         why_not.append(f"{spec.name}: {reason}")

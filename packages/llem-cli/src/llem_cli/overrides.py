@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from llem_core.config.layers import merge, nest, parse_assignments
-from llem_core.config.loader import STUDY_KEYS
 from llem_core.config.sections import DEFAULT_BACKEND
+from llem_core.config.study import STUDY_KEYS
 from llem_core.contracts.section import BackendSection
 from llem_core.errors import ConfigError
-
 
 _Given = tuple[str, str, Any]
 """A flag that was given, the path of the field that it sets, and the value."""
@@ -19,7 +18,9 @@ _Given = tuple[str, str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """Flags that set fields of an experiment or of a study's ``execution``; ``None`` is a flag that was not given.
+    """Flags that set fields of an experiment or of a study's ``execution``.
+
+    ``None`` is a flag that was not given.
 
     Attributes:
         assignments: the values of ``--set``, as ``path=value``.

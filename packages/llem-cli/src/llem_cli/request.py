@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from llem_core.config.study import STUDY_KEYS
 from llem_core.config.yaml import read_yaml
-from llem_core.study.loader import is_study
 
 from llem_cli.output import note, stdout_reserved, write_result
 from llem_cli.overrides import Flags
@@ -58,7 +58,11 @@ def run_request(request: Request, settings: Mapping[str, Any], session: Session)
     request = _file_after_resume(request)
     with stdout_reserved():
         content = {} if request.config is None else read_yaml(Path(request.config))
-        if request.resume is not None or is_study(content) or flags.for_a_study():
+        known = not STUDY_KEYS.isdisjoint(content)
+        making = flags.for_a_study()
+        if request.resume is not None or known or making:
+            if not known and request.resume is None:
+                request.tell(f"{making[0]} makes a study of this one experiment")
             from llem_cli.study import run_study_request
 
             code, text = run_study_request(request, flags, content, session)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -22,12 +23,14 @@ from llem_core.events import (
 from llem_core.units import format_duration, format_si
 
 from llem_cli.live import LiveLine, can_rewrite, columns, displayed, one_line
+from llem_cli.output import relative
 from llem_cli.progress import DOING, share
 from llem_cli.signals import Interruption
 from llem_cli.table import counted, rate
 
 _BAR_COLUMNS = 10
-_PAUSES = {"config": "pause before the next experiment", "cycle": "pause before the next cycle"}
+_MINUTE_S = 60
+_AFTER_PAUSE = {"config": "next experiment", "cycle": "next cycle"}
 
 
 class StudyProgress:
@@ -40,7 +43,6 @@ class StudyProgress:
         quiet: show nothing at all; failures are still kept.
         verbose: leave a line for each step of each run, too.
         interruption: is looked at with every event, lest a swallowed Ctrl+C is lost.
-        estimate_s: what the study is thought to take (s), until its own runs tell.
         line: what the live line is written with; the terminal's, if it has one.
         now: the time of day.
 
@@ -56,7 +58,6 @@ class StudyProgress:
         quiet: bool,
         verbose: bool,
         interruption: Interruption,
-        estimate_s: float | None = None,
         line: LiveLine | None = None,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
@@ -64,7 +65,6 @@ class StudyProgress:
         self._quiet = quiet
         self._verbose = verbose
         self._interruption = interruption
-        self._estimate_s = estimate_s
         self._now = now
         self._ended = 0
         self._run: RunStarted | None = None
@@ -109,12 +109,11 @@ class StudyProgress:
         self.directory = event.directory
         self.n_runs = event.n_runs
         self.n_completed = self._ended = event.n_completed
-        self._expect(self._estimate_s)
         before = f", {event.n_completed} of them completed before" if event.n_completed else ""
         self._leave(
             f"Study {event.name}: {counted(event.n_configurations, 'configuration')} × "
             f"{counted(event.n_cycles, 'cycle')} = {counted(event.n_runs, 'run')}{before}; in "
-            f"{event.directory}"
+            f"{relative(Path(event.directory))}"
         )
 
     def _run_started(self, event: RunStarted) -> None:
@@ -150,8 +149,9 @@ class StudyProgress:
         if event.left_s <= 0:
             self._show("")
         else:
-            left = format_duration(max(1, round(event.left_s)))
-            self._show(f"{_PAUSES[event.kind]}, {left} left")
+            left_s = max(1, round(event.left_s))
+            left = f"{left_s} s" if left_s < _MINUTE_S else format_duration(left_s)
+            self._show(f"pause, {_AFTER_PAUSE[event.kind]} in {left}")
 
     def _within_run(self, event: Event) -> None:
         if isinstance(event, ExperimentStarted):

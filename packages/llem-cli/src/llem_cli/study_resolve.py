@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from llem_core.config.loader import environment_settings, load_experiment_config
 from llem_core.config.quickstart import QUICKSTART
 from llem_core.config.study import StudyConfig
 from llem_core.config.user import UserConfig, load_user_config
-from llem_core.errors import ConfigError
 from llem_core.study.loader import load_study_config, study_of
 from pydantic import ValidationError
 
 from llem_cli.overrides import Flags
+from llem_cli.request import Request
 from llem_cli.resolve import output_folder, plugin_notes
+from llem_cli.resumption import find_resumption, with_execution
 
 DEFAULTS: Mapping[str, Any] = {"n_cycles": 3, "cycle_order": "shuffled"}
 """``execution`` at the command line where nothing says otherwise: the least that gives an
@@ -47,38 +48,44 @@ class Target:
     notes: tuple[str, ...]
 
 
-def resolve_study(
-    path: str | None, content: Mapping[str, Any], flags: Flags, output: Path | None
-) -> Target:
-    """Read a study with all layers over and under it, and expand it.
+def resolve_study(request: Request, content: Mapping[str, Any], flags: Flags) -> Target:
+    """Read a study with all layers over and under it and expand it, or find one to go on with.
 
     Args:
-        path: the study's or experiment's file; without it, a study of one experiment.
-        content: what is in it.
-        flags: the command line's own settings.
-        output: the command line's own output folder.
+        request: has the study's or experiment's file, and the folder to go on with.
+        content: what is in the file.
+        flags: settings of the experiments and of the execution.
 
     Raises:
         ConfigError: the file, a variable or a flag cannot be used.
+        StudyError: there is no study to go on with, or it is another one.
     """
     user = load_user_config()
     settings, remarks = environment_settings(also=("execution",))
     overrides = flags.overrides(merge(content, settings))
-    if path is None:
-        study = _study_of_one(overrides, settings, user)
-    else:
-        study = load_study_config(path, overrides, user=user)
-    defaults = tuple(name for name in DEFAULTS if name not in study.execution.model_fields_set)
-    execution = study.execution.model_copy(update={name: DEFAULTS[name] for name in defaults})
-    study = study.model_copy(update={"execution": execution})
-    return Target(
-        study,
-        output_folder(output, user.output),
-        None,
-        len(study.experiments) * execution.n_cycles,
-        defaults,
-        (*remarks, *plugin_notes()),
-    )
+    output = output_folder(request.output, user.output)
+    notes = (*remarks, *plugin_notes())
+    asked: StudyConfig | None = None
+    defaults: tuple[str, ...] = ()
+    if request.config is not None:
+        asked = load_study_config(request.config, overrides, user=user)
+    elif request.resume is None or _experiment(overrides):
+        asked = _study_of_one(overrides, settings, user)
+    if asked is not None:
+        unsaid = {k: v for k, v in DEFAULTS.items() if k not in asked.execution.model_fields_set}
+        defaults = tuple(unsaid)
+        asked = with_execution(asked, unsaid)
+    if request.resume is not None:
+        found = find_resumption(request.resume, output, asked, overrides.get("execution", {}))
+        n_left = found.n_runs - found.n_completed
+        return Target(found.study, output, found.directory, n_left, (), notes)
+    assert asked is not None
+    n_left = len(asked.experiments) * asked.execution.n_cycles
+    return Target(asked, output, None, n_left, defaults, notes)
+
+
+def _experiment(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in overrides.items() if key not in {"execution", "name"}}
 
 
 def _study_of_one(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from llem_core.config.study import SkippedConfig
 from llem_core.events import RunEnded
-from llem_core.results.study import StudyResult
+from llem_core.results.study import SkippedCombination, StudyResult
 from llem_core.units import format_duration, format_si
 
 from llem_cli.output import relative
@@ -17,7 +17,6 @@ from llem_cli.table import Block, counted, render
 
 def summarise_study(
     result: StudyResult,
-    skipped: Sequence[SkippedConfig] = (),
     failures: Sequence[RunEnded] = (),
     files: Iterable[Path] = (),
 ) -> str:
@@ -25,7 +24,6 @@ def summarise_study(
 
     Args:
         result: the study's result.
-        skipped: combinations that are no valid experiments.
         failures: runs without a result.
         files: what was written.
     """
@@ -34,15 +32,15 @@ def summarise_study(
             _study(result),
             _ranking(result),
             Block("Failed runs", items=[_failure(event) for event in failures]),
-            skipped_block(skipped),
+            skipped_block(result.skipped),
             Block("Warnings", items=list(result.warnings)),
             Block("Files", items=[relative(path) for path in files]),
         ]
     )
 
 
-def skipped_block(skipped: Sequence[SkippedConfig]) -> Block:
-    """The combinations that are left out, each with its reason."""
+def skipped_block(skipped: Sequence[SkippedConfig | SkippedCombination]) -> Block:
+    """The combinations that are no valid experiments, each with its reason."""
     return Block("Skipped", items=[f"{one.label}: {one.reason}" for one in skipped])
 
 
@@ -50,8 +48,7 @@ def _study(result: StudyResult) -> Block:
     summary, protocol = result.summary, result.measurement_protocol
     block = Block("Study", f"{result.study_name}, design {result.study_design_hash}")
     failed = f", {summary.n_failed} failed" if summary.n_failed else ""
-    left = summary.n_runs - summary.n_completed - summary.n_failed
-    missing = f", {left} not run" if left else ""
+    missing = f", {summary.n_not_run} not run" if summary.n_not_run else ""
     block.add("runs", f"{summary.n_completed} of {summary.n_runs} completed{failed}{missing}")
     block.add(
         "design",

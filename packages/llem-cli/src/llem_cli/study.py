@@ -1,0 +1,113 @@
+"""What ``llem run`` does with a study: resolve, check, confirm, run, summarise."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from llem_core.study.preflight import StudyReport, check_study
+
+from llem_cli.confirm import confirm
+from llem_cli.main import FAILED, USAGE
+from llem_cli.output import relative
+from llem_cli.overrides import Flags
+from llem_cli.request import Request
+from llem_cli.session import Session
+from llem_cli.study_resolve import Target, resolve_study
+from llem_cli.table import counted
+
+_FILES = ("study_result.json", "study.csv", "manifest.json")
+
+
+def run_study_request(
+    request: Request, flags: Flags, content: Mapping[str, Any], session: Session
+) -> tuple[int, str | None]:
+    """Run a study or go on with one, or say what would be done.
+
+    Args:
+        request: what was asked for.
+        flags: settings of the experiments and of the execution.
+        content: what is in the study's file.
+        session: is told how to go on if the study does not come to its end.
+
+    Returns:
+        The exit code, and what belongs on stdout; ``None`` for nothing.
+
+    Raises:
+        LLEMError: there is no result.
+    """
+    target = resolve_study(request, content, flags)
+    for remark in target.notes:
+        request.tell(remark)
+    report = check_study(target.study, target.directory or target.output)
+    if request.dry_run:
+        return _plan(request, target, report)
+    report.raise_if_any()
+    _tell(request, target, report)
+    if not confirm(target.study, target.n_left, report.estimate, yes=request.yes):
+        return USAGE, None
+    return _run(request, target, session)
+
+
+def _plan(request: Request, target: Target, report: StudyReport) -> tuple[int, str]:
+    from llem_cli.study_dryrun import as_json, as_text
+
+    text = as_json(target, report) if request.as_json else as_text(target, report, request.verbose)
+    return (FAILED if report.problems else 0), text
+
+
+def _tell(request: Request, target: Target, report: StudyReport) -> None:
+    """Say before the start what the study is, and what is left out of it."""
+    for remark in report.notes:
+        request.tell(str(remark))
+    for skipped in target.study.skipped:
+        request.tell(f"skipped, as it is no valid experiment: {skipped.label}: {skipped.reason}")
+    for merged in target.study.merged:
+        request.tell(merged)
+    if target.defaults:
+        execution = target.study.execution
+        request.tell(
+            f"{counted(execution.n_cycles, 'cycle')}, {execution.cycle_order}: "
+            f"{' and '.join(f'execution.{name}' for name in target.defaults)} "
+            f"{'has' if len(target.defaults) == 1 else 'have'} the default of llem run."
+        )
+
+
+def _run(request: Request, target: Target, session: Session) -> tuple[int, str]:
+    # The runner brings multiprocessing and more; a dry run does without.
+    from llem_core.api import run_study
+
+    from llem_cli.study_progress import StudyProgress
+    from llem_cli.study_summary import summarise_study
+
+    with StudyProgress(request.quiet, request.verbose, session.interruption) as progress:
+        try:
+            result = run_study(
+                target.study, output_dir=target.output, resume=target.directory, listener=progress
+            )
+        except BaseException:
+            session.hint = _how_to_go_on(progress)
+            raise
+    code = 0 if result.status == "completed" else FAILED
+    if request.as_json:
+        return code, result.model_dump_json(indent=2)
+    return code, summarise_study(result, progress.failures, _files(progress.directory))
+
+
+def _how_to_go_on(progress: Any) -> str:
+    """What to do when the study ended before its end; empty where it has not started."""
+    if progress.directory is None:
+        return ""
+    folder = shlex.quote(relative(Path(progress.directory)))
+    return (
+        f"{progress.n_completed} of {counted(progress.n_runs, 'run')} are completed, and kept in "
+        f"{folder}. Go on with: llem run --resume {folder}"
+    )
+
+
+def _files(directory: str | None) -> list[Path]:
+    if directory is None:
+        return []
+    return [path for name in _FILES if (path := Path(directory, name)).exists()]
