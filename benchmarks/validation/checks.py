@@ -107,8 +107,15 @@ def repeats(bench: Bench) -> Section:
     try:
         for number in range(bench.plan.repeats):
             name = f"repeat-{number + 1}"
-            window_s = bench.plan.window_s
-            seen.append(bench.run(name, batch=bench.plan.repeat_batch, window_s=window_s))
+            seen.append(
+                bench.run(
+                    name,
+                    batch=bench.plan.repeat_batch,
+                    window_s=bench.plan.window_s,
+                    # Gross energy is what is compared; ten more pairs of baselines take minutes.
+                    baseline={"enabled": False},
+                )
+            )
     except OutOfTime as reason:
         remark = f"Only {len(seen)} of {bench.plan.repeats} repeats: {reason}."
     joules = [r.energy_per_output_token_j for r in seen if r.energy_per_output_token_j is not None]
