@@ -46,7 +46,7 @@ def passport(bench: Bench) -> Section:
     return Section(
         title,
         expected,
-        (Verdict.NOT_RUN if missing else Verdict.HOLDS) if rows else Verdict.FAILS,
+        (Verdict.PARTLY if missing else Verdict.HOLDS) if rows else Verdict.FAILS,
         ("device", "quantity", "value"),
         tuple(rows),
         " ".join(dict.fromkeys(note for each in found for note in each.notes)),
@@ -165,7 +165,7 @@ def batches(bench: Bench) -> Section:
     return Section(
         title,
         expected,
-        (Verdict.HOLDS if falls(known) else Verdict.FAILS) if complete else Verdict.NOT_RUN,
+        _falling(known, complete),
         header,
         tuple(_batch_row(batch, seen[batch], joules) for batch in seen),
         " ".join(filter(None, [remark, _reasons(list(seen.values())), _floor(joules)])),
@@ -196,7 +196,7 @@ def phases(bench: Bench) -> Section:
     return Section(
         title,
         expected,
-        (Verdict.HOLDS if falls(known) else Verdict.FAILS) if complete else Verdict.NOT_RUN,
+        _falling(known, complete),
         (
             "output tokens",
             "prefill J",
@@ -285,6 +285,14 @@ def _reasons(results: Sequence[ExperimentResult]) -> str:
 def _why_null(result: ExperimentResult, name: str) -> str:
     reason = result.missing_reason(name)
     return f"`{name}` is null: {reason}." if reason else ""
+
+
+def _falling(known: Sequence[float], complete: bool) -> Verdict:
+    if not falls(known):
+        return Verdict.FAILS
+    if complete:
+        return Verdict.HOLDS
+    return Verdict.PARTLY if known else Verdict.NOT_RUN
 
 
 def _verdict(value: float | None, holds: Callable[[float], bool]) -> Verdict:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gpu_validation import main, real_plan, validate
+from llem_core.contracts import SensorProbe
 from llem_core.plugins import use_plugins
 from llem_core.testing import scripted_sampler
 from llenergymeasure import ExperimentConfig
@@ -135,6 +137,21 @@ def test_energy_per_token_falls_with_the_batch_and_the_ratio_is_told(bench: Smal
     assert "the floor is 1.4 to 2.2" in section.remark
 
 
+@pytest.mark.parametrize(
+    ("values", "complete", "verdict"),
+    [
+        ([3.0, 2.0], True, Verdict.HOLDS),
+        ([3.0, 2.0], False, Verdict.PARTLY),
+        ([2.0, 3.0], False, Verdict.FAILS),
+        ([], False, Verdict.NOT_RUN),
+    ],
+)
+def test_what_was_not_finished_is_called_incomplete(
+    values: list[float], complete: bool, verdict: Verdict
+) -> None:
+    assert checks._falling(values, complete) is verdict
+
+
 def test_a_token_whose_energy_does_not_fall_is_told(bench: Small) -> None:
     assert checks.batches(bench(batches=(4, 1))).verdict is Verdict.FAILS
 
@@ -159,6 +176,23 @@ def test_the_share_of_prefill_falls_with_the_output(bench: Small) -> None:
     shares = section.raw["prefill_share"]
     assert shares[2] == pytest.approx(1 / 2, rel=0.4)
     assert shares[8] == pytest.approx(1 / 8, rel=0.6)
+
+
+def test_the_passport_shows_what_the_probe_found_and_why_the_rest_is_missing(
+    with_plugins: Any, bench: Small
+) -> None:
+    made = bench()
+    values = {"update_ms": 100.0, "lag_ms": None}
+    found = SensorProbe("GPU-a", "Some GPU", values, {"lag_ms": "no load"}, ("driver 1",))
+    spec = replace(scripted_sampler("meter"), probe=lambda: [found])
+    with with_plugins(samplers=[spec]):
+        section = checks.passport(made)
+    assert section.verdict is Verdict.PARTLY
+    assert section.rows == (
+        ("Some GPU", "update_ms", "100"),
+        ("Some GPU", "lag_ms", "null: no load"),
+    )
+    assert section.remark == "driver 1"
 
 
 def test_a_sampler_without_a_probe_has_no_passport(bench: Small) -> None:
