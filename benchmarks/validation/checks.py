@@ -82,7 +82,7 @@ def counter_against_integral(bench: Bench) -> Section:
     header = ("window s", "method", "energy J", "cross-check J", "difference", "± J same card")
     verdict = _verdict(difference, lambda share: abs(share) <= MOST_DIFFERENCE)
     remark = _why_null(result, "energy_cross_check_j")
-    if result.duration_s < bench.plan.long_window_s:
+    if difference is not None and result.duration_s < bench.plan.long_window_s:
         verdict, remark = Verdict.NOT_RUN, "The window came out shorter than was asked for."
     return Section(
         title,

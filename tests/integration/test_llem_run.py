@@ -173,8 +173,10 @@ def test_a_plugin_package_is_found_listed_used_and_validated(
     phases = result.phase_energy
     assert phases is not None
     assert phases.prefill_passes >= 2
-    assert phases.prefill_j == pytest.approx(50 * 2 * 0.01, rel=0.5)
-    assert phases.decode_j == pytest.approx(50 * 2 * 5 * 0.01, rel=0.5)
+    assert phases.prefill_j is not None
+    assert phases.prefill_j >= 50 * 2 * 0.01
+    assert phases.decode_j is not None
+    assert phases.decode_j > phases.prefill_j
     (folder,) = output.iterdir()
     assert {"line.txt", "result.json", "timeseries.parquet"} <= {p.name for p in folder.iterdir()}
     wrong = llem(
