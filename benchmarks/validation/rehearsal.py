@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -84,10 +86,13 @@ def rehearsal_plan(limit_s: float) -> Plan:
 
 @contextlib.contextmanager
 def simulated_machine() -> Iterator[None]:
-    """Within the block, this process has one simulated GPU, the NVML sampler and that backend."""
+    """Within the block, this process has one simulated GPU, the NVML sampler and that backend.
+
+    What a probe finds of the simulated GPU is kept in a folder that is removed again.
+    """
     curve = WorkCurve()
     gpu = SimulatedGpu(curve=curve, uuid=UUID, name="SIMULATED GPU")
-    with simulated_driver([gpu]) as now:
+    with _own_data_folder(), simulated_driver([gpu]) as now:
         create: Callable[[Workload], InferenceBackend]
         create = partial(WorkingBackend, curve=curve, now=now)
         plugins = Plugins()
@@ -96,3 +101,17 @@ def simulated_machine() -> Iterator[None]:
         plugins.register(FakePlugin(backends=[scripted_backend(create=create)]), "scripted")
         with use_plugins(plugins):
             yield
+
+
+@contextlib.contextmanager
+def _own_data_folder() -> Iterator[None]:
+    before = os.environ.get("XDG_DATA_HOME")
+    with tempfile.TemporaryDirectory(prefix="llem-rehearsal-") as folder:
+        os.environ["XDG_DATA_HOME"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["XDG_DATA_HOME"]
+            else:
+                os.environ["XDG_DATA_HOME"] = before

@@ -15,6 +15,7 @@ class Verdict(StrEnum):
 
     HOLDS = "holds"
     FAILS = "DOES NOT HOLD"
+    PARTLY = "incomplete"
     NOT_RUN = "not run"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,6 @@ class Plan:
     phase_outputs: tuple[int, ...] = (16, 64, 256)
     limit_s: float = 1500.0
 
-    @property
-    def idle_s(self) -> float:
-        """Both baselines of an experiment (s)."""
-        return 2.0 * float(self.fields.get("baseline", {}).get("duration_seconds", 30.0))
-
 
 @dataclass(slots=True)
 class Bench:
@@ -103,7 +98,7 @@ class Bench:
         tokens = output_tokens or self.plan.output_tokens
         batch_s, overhead_s = self.pilot(batch, tokens)
         # Baselines, waits for edges and phase passes come on top of what the pilot did.
-        needed_s = 1.25 * (overhead_s + 2 * window_s + 2 * batch_s) + self.plan.idle_s
+        needed_s = 1.25 * (overhead_s + 2 * window_s + 2 * batch_s) + self._idle_s(fields)
         if needed_s > self.left_s:
             raise OutOfTime(
                 f"{name} needs about {needed_s:.0f} s and {max(self.left_s, 0):.0f} s are left"
@@ -116,7 +111,7 @@ class Bench:
         known = self._pilots.get((batch, output_tokens))
         if known is not None:
             return known
-        if self.left_s <= 0:
+        if self.left_s <= max((sum(took) for took in self._pilots.values()), default=0.0):
             raise OutOfTime(f"no time is left for a pilot at batch {batch}")
         started_s = self.clock()
         quiet = {"energy": {"sampler": None}, "baseline": {"enabled": False}}
@@ -125,6 +120,11 @@ class Bench:
         batch_s = result.duration_s
         self._pilots[batch, output_tokens] = batch_s, self.clock() - started_s - batch_s
         return self._pilots[batch, output_tokens]
+
+    def _idle_s(self, fields: Mapping[str, Any]) -> float:
+        """Both baselines of an experiment (s)."""
+        settings = {**self.plan.fields, **fields}.get("baseline", {})
+        return 2.0 * settings.get("duration_seconds", 30.0) if settings.get("enabled", True) else 0
 
     def _measure(self, name: str, batch: int, tokens: int, **fields: Any) -> ExperimentResult:
         self.say(f"{name} ({self.left_s / 60:.0f} min left)")

@@ -159,6 +159,7 @@ def test_a_plugin_package_is_found_listed_used_and_validated(
     done = llem(
         *("run", "-m", "x", "-b", "mine", *SMALL, *FAST, "--json", "-o", output),
         *("--set", "mine.flavour=sweet", "--set", "mine.num_processes=2"),
+        *("--set", "mine.token_time_s=0.01", "--set", "energy.phase_energy=true"),
         environment=installed,
     )
     result = result_of(done)
@@ -168,6 +169,14 @@ def test_a_plugin_package_is_found_listed_used_and_validated(
     assert result.energy_adjusted_j is not None
     assert (result.baseline_power_w, result.loaded_baseline_power_w) == pytest.approx((50, 50))
     assert result.effective_config["mine"]["flavour"] == "sweet"
+    # Both processes prefill side by side, as they do in the window: 2 prompts of 6 tokens each.
+    phases = result.phase_energy
+    assert phases is not None
+    assert phases.prefill_passes >= 2
+    assert phases.prefill_j is not None
+    assert phases.prefill_j >= 50 * 2 * 0.01
+    assert phases.decode_j is not None
+    assert phases.decode_j > phases.prefill_j
     (folder,) = output.iterdir()
     assert {"line.txt", "result.json", "timeseries.parquet"} <= {p.name for p in folder.iterdir()}
     wrong = llem(

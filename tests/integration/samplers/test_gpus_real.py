@@ -12,7 +12,7 @@ from llem_energy_nvml.testing import Constant, SimulatedGpu, VirtualClock, simul
 
 A, B = "GPU-0000000a-0000-0000-0000-000000000000", "GPU-0000000b-0000-0000-0000-000000000000"
 first = SimulatedGpu(curve=Constant(300.0), uuid=A, pids=(2**22 + 1,), throttle=0x4)
-second = SimulatedGpu(curve=Constant(60.0), uuid=B)
+second = SimulatedGpu(curve=Constant(60.0), uuid=B, mig=True)
 # Refreshes fall between the moments that the script moves on to.
 for gpu in (first, second):
     gpu.phase_s = 0.05
@@ -84,6 +84,7 @@ tell(
     visible={n: getattr(d, "visible", None) for n, d in readings["outer"].items()},
     threads=[thread.name for thread in threading.enumerate()],
     warnings=outer.warnings,
+    labels={n: d.label for n, d in readings["outer"].items()},
 )
 """
 
@@ -128,6 +129,9 @@ def test_known_joules_are_told_by_uuid_and_defects_by_reason(over_gpus, sampler)
     assert set(told["terms"]) == {"edges", "quantisation", "gain"}
     assert told["visible_kept"] == "GPU-0000000b"
     assert told["threads"] == ["MainThread"]
+    said = {"zeus": " ".join(told["warnings"]), "codecarbon": told["labels"][b]}
+    assert "MIG" in said[sampler]
+    assert "MIG" not in told["labels"][a]
 
 
 def test_zeus_samples_the_devices_state_and_names_other_processes(over_gpus):

@@ -78,6 +78,16 @@ def test_measured(result_with: Results) -> None:
     assert any(row.startswith("adjusted total") for row in energy)
 
 
+def test_a_baseline_of_another_experiment_says_so_and_how_old_it_is(result_with: Results) -> None:
+    result = result_with(scripted_sampler(), baseline=BASELINE)
+    assert "by another experiment" not in summarise(result)
+    assert result.loaded_baseline is not None
+    cached = result.loaded_baseline.model_copy(update={"cached": True, "age_s": 754.0})
+    text = summarise(result.model_copy(update={"loaded_baseline": cached}))
+    (row,) = [r for r in rows(block(text, "Energy")) if r.startswith("idle, model loaded")]
+    assert row.endswith("measured 12 min 34 s before by another experiment")
+
+
 def test_estimated_in_every_row_with_an_energy_or_a_power(result_with: Results) -> None:
     text = summarise(result_with(scripted_sampler(method="estimated"), baseline=BASELINE))
     energy = rows(block(text, "Energy"))

@@ -134,7 +134,7 @@ def test_the_next_experiment_uses_both(study: Callable[..., Any]) -> None:
     assert second.baseline_power_w == pytest.approx(50.0)
     assert second.mean_power_w == pytest.approx(70.0)
     assert second.loaded_baseline.age_s > first.loaded_baseline.age_s
-    assert second.energy_adjusted_j == pytest.approx(20.0 * second.duration_s, rel=0.1)
+    assert second.energy_adjusted_j == pytest.approx(second.energy_total_j * 20.0 / 70.0)
 
 
 def test_another_configuration_takes_the_one_before_load_alone(study: Callable[..., Any]) -> None:

@@ -47,7 +47,11 @@ def test_gpus_that_nobody_names_are_a_reason() -> None:
 def test_a_gpu_that_the_sampler_does_not_see_is_a_reason() -> None:
     energy = record_energy(seen(True), None, ["GPU-elsewhere"], "gpu")
     assert energy.total_j is None
-    assert "none of it is a device" in str(energy.reason)
+    assert "and not GPU-elsewhere" in str(energy.reason)
+
+
+def test_one_of_two_gpus_alone_is_no_total() -> None:
+    assert record_energy(seen(True), None, ["GPU-0", "GPU-1"], "gpu").total_j is None
 
 
 def test_a_meter_of_the_whole_machine_is_enough() -> None:

@@ -102,18 +102,16 @@ def test_a_part_without_a_reading_makes_no_baseline() -> None:
 
 def test_spread_and_meter_are_not_counted_twice() -> None:
     scattered = idle_power(idle((60.0, 65.0, 70.0, 75.0, 80.0)), ["GPU-a"], "gpu", 140.0)
-    # s = 7.906 W over √5; the meter's √5·0.1 J over 30 s is far below and adds nothing
-    assert scattered.standard_error_w == pytest.approx(7.90569 / 5**0.5)
-    assert scattered.degrees_of_freedom == 4
+    # √2 times s = 7.906 W over √5; the meter's √5·0.1 J over 30 s is far below and adds nothing
+    assert scattered.standard_error_w == pytest.approx(2**0.5 * 7.90569 / 5**0.5)
     assert scattered.trend_w == pytest.approx(20.0)
     assert scattered.age_s == pytest.approx(10.0)
     floor = idle_power(idle((70.0,) * 5, edges_j=6.0), ["GPU-a"], "gpu", 140.0)
     assert floor.standard_error_w == pytest.approx(5**0.5 * 6.0 / 30.0)
-    assert floor.degrees_of_freedom is None
 
 
 def test_a_cached_baseline_is_less_certain() -> None:
     parts = (60.0, 65.0, 70.0, 75.0, 80.0)
     cached = idle_power(idle(parts, cached=True), ["GPU-a"], "gpu", 140.0)
     assert cached.cached
-    assert cached.standard_error_w == pytest.approx(7.90569 * 1.2**0.5)
+    assert cached.standard_error_w == pytest.approx(2**0.5 * 7.90569 * 1.2**0.5)

@@ -140,7 +140,11 @@ class Board:
         limit_w = static.get("power_limit")
         meter = replace(NVML, limit_w=None if limit_w is None else float(limit_w))
         method: EnergyMethod = "counter" if self._has_counter else "integrated"
-        self.domains = (Domain(self._name, "gpu", static.get("name"), method, meter),)
+        label = static.get("name")
+        if _has_mig(device):
+            # CodeCarbon does not tell instances apart: the joules are those of all of them.
+            label = f"{label}, all MIG instances together"
+        self.domains = (Domain(self._name, "gpu", label, method, meter),)
 
     def start(self) -> None:
         """Forget what was before."""
@@ -161,6 +165,16 @@ class Board:
             self._device.start()
             return "its energy counter was reset or could not be read during the window"
         return None if power_w > 0 else "its power could not be read during the window"
+
+
+def _has_mig(device: Any) -> bool:
+    try:
+        import pynvml
+
+        mode = pynvml.nvmlDeviceGetMigMode(device.handle)[0]
+        return bool(mode == pynvml.NVML_DEVICE_MIG_ENABLE)
+    except Exception:  # noqa: BLE001 - most boards have no MIG, and AMD's handles are not NVML's
+        return False
 
 
 class Chip:

@@ -2,12 +2,14 @@
 
 The baseline P_b is the energy of its m parts over their time. Its standard uncertainty is
 
-    u(P_b) = max(s/√m, u_meter)
+    u(P_b) = max(√((m − 1)/(m − 3))·s/√m, u_meter)
 
 s
-    Standard deviation of the mean powers of the parts, a Type A evaluation with m − 1 degrees of
-    freedom (JCGM 100:2008, 4.2.3). It holds all that varies from part to part: the idle power
-    itself, and the meter's edges and quantisation.
+    Standard deviation of the mean powers of the parts. It holds all that varies from part to part:
+    the idle power itself, and the meter's edges and quantisation. What is known of the mean of few
+    values is a scaled and shifted t-distribution with m − 1 degrees of freedom, whose standard
+    deviation is s/√m times the root above (JCGM 101:2008, 6.4.9): √2 for five parts. So the factor
+    k = 2 of the whole budget holds for it too, with no degrees of freedom to be carried along.
 u_meter
     The meter's own statement over the whole baseline. Since the scatter holds the same effects
     they are not added to it, which would count them twice (JCGM 100:2008, 4.3.10); the statement
@@ -49,7 +51,6 @@ def idle_power(idle: Idle, uuids: Collection[str], device_kind: str, opened_s: f
         reason=reason,
         spread_w=None,
         standard_error_w=None,
-        degrees_of_freedom=None,
         trend_w=None,
         n_parts=len(parts),
         duration_s=duration_s,
@@ -62,16 +63,13 @@ def idle_power(idle: Idle, uuids: Collection[str], device_kind: str, opened_s: f
     powers = part_powers(idle.readings, uuids, device_kind)
     by_device = _by_device(parts, duration_s)
     spread_w = statistics.stdev(powers) if len(powers) > 1 else None
-    share = 1 / len(powers)
-    scatter_w = (spread_w or 0.0) * math.sqrt(1 + share if idle.cached else share)
     # Edges of neighbouring parts err against each other; taken as independent they are a bound.
     meter_w = math.hypot(*(combined(part, "comparison") for part in parts)) / duration_s
     return missing.model_copy(
         update={
             "power_w": math.fsum(by_device.values()),
             "spread_w": spread_w,
-            "standard_error_w": max(scatter_w, meter_w),
-            "degrees_of_freedom": len(powers) - 1.0 if scatter_w > meter_w else None,
+            "standard_error_w": _standard_error(spread_w, len(powers), meter_w, idle.cached),
             "trend_w": slope(powers) * (len(powers) - 1) if len(powers) > 1 else None,
             "per_device_w": by_device,
         }
@@ -95,6 +93,16 @@ def slope(values: Sequence[float]) -> float:
     middle = (len(values) - 1) / 2
     spread = math.fsum((i - middle) ** 2 for i in range(len(values)))
     return math.fsum((i - middle) * value for i, value in enumerate(values)) / spread
+
+
+def _standard_error(
+    spread_w: float | None, parts: int, meter_w: float, cached: bool
+) -> float | None:
+    # The distribution of a mean of fewer than four values has no standard deviation.
+    if spread_w is None or parts < 4:
+        return None
+    share = 1 + 1 / parts if cached else 1 / parts
+    return max(spread_w * math.sqrt(share * (parts - 1) / (parts - 3)), meter_w)
 
 
 def _why_missing(parts: Sequence[Sequence[DomainReading]]) -> str | None:

@@ -23,6 +23,10 @@ from llem_core.contracts.readings import DomainReading, UncertaintyComponent
 Scope = Literal["comparison", "absolute"]
 Scale = Callable[[DomainReading, UncertaintyComponent], float]
 
+COVERAGE = 0.95
+COVERAGE_FACTOR = 2.0
+"""k of an expanded uncertainty for that coverage (JCGM 100:2008, 6.3.3)."""
+
 TOGETHER = frozenset({"edges", "clock", "gain"})
 """Names of components that have one cause in all devices."""
 

@@ -41,8 +41,8 @@ def record_energy(
 ) -> RecordedEnergy:
     """Sum the domains in use.
 
-    The total is ``None`` if a device that computes has no reading, or none is seen. A host domain without one
-    is left out of the total and of its scope, with a warning.
+    The total is ``None`` if a device that computes has no reading, or is not seen. A host domain
+    without one is left out of the total and of its scope, with a warning.
 
     Args:
         reading: of the measured window; ``None`` where nothing measured.
@@ -56,6 +56,9 @@ def record_energy(
     # A meter of the whole machine holds the device; the host's domains alone do not.
     computing = [d for d in used if d.kind == device_kind] or [d for d in used if d.kind == "other"]
     missing = [d for d in computing if d.energy_j is None]
+    names = {domain.name for domain in computing}
+    whole_machine = any(domain.kind == "other" for domain in computing)
+    unseen = [] if whole_machine or device_kind != "gpu" else sorted(set(uuids) - names)
     warnings = list(reading.warnings)
     for domain in used:
         if domain.energy_j is None and domain not in computing:
@@ -69,9 +72,9 @@ def record_energy(
             )
     known = tuple(d for d in used if d.energy_j is not None)
     breakdown = _breakdown(reading.domains, used)
-    if missing or not computing:
+    if missing or unseen or not computing:
         return RecordedEnergy(
-            None, _why(missing, reading, uuids), breakdown=breakdown, warnings=tuple(warnings)
+            None, _why(missing, unseen, reading), breakdown=breakdown, warnings=tuple(warnings)
         )
     checks = [d.cross_check_j for d in known]
     return RecordedEnergy(
@@ -85,11 +88,13 @@ def record_energy(
     )
 
 
-def _why(missing: Sequence[DomainReading], reading: EnergyReading, uuids: Collection[str]) -> str:
+def _why(missing: Sequence[DomainReading], unseen: Sequence[str], reading: EnergyReading) -> str:
     if missing:
         return "; ".join(f"{d.label or d.name}: {d.reason or 'no reading'}" for d in missing)
     seen = ", ".join(d.label or d.name for d in reading.domains) or "nothing"
-    if not uuids and sum(d.kind == "gpu" for d in reading.domains) > 1:
+    if unseen:
+        return f"the sampler saw {seen}, and not {', '.join(unseen)}, which the experiment used"
+    if sum(d.kind == "gpu" for d in reading.domains) > 1:
         return (
             f"the sampler saw {seen}, and the backend does not say which of them it used; name "
             "them in CUDA_VISIBLE_DEVICES and use the sampler nvml"

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 from llem_core.config.energy import EnergyConfig
 from llem_core.contracts.readings import DomainReading
-from llem_core.measure.combine import combined
+from llem_core.measure.combine import COVERAGE_FACTOR, combined
 from llem_core.measure.energy import RecordedEnergy
-from llem_core.measure.student import NORMAL
 from llem_core.results.energy import BudgetTerm, UncertaintyBudget
 from llem_core.units import format_duration, format_si
 
@@ -62,7 +61,7 @@ def cross_check_doubt(domain: DomainReading, threshold: float) -> str | None:
     if energy_j is None or check_j is None:
         return None
     difference_j = check_j - energy_j
-    unresolved_j = NORMAL * combined([domain], "comparison")
+    unresolved_j = COVERAGE_FACTOR * combined([domain], "comparison")
     if abs(difference_j) <= max(threshold * energy_j, unresolved_j):
         return None
     share = f"{difference_j / energy_j:+.1%} " if energy_j else ""
@@ -89,7 +88,7 @@ def window_needed_s(
     )
     root = math.fsum(t.total_j**2 for t in within if t.name in _GROW_WITH_ROOT)
     linear = math.fsum(t.total_j**2 for t in within if t.name in _GROW_WITH_TIME)
-    goal = (share * energy_j / NORMAL) ** 2 - linear
+    goal = (share * energy_j / COVERAGE_FACTOR) ** 2 - linear
     if goal <= 0:
         return None
     ratio = (root + math.sqrt(root**2 + 4 * goal * constant)) / (2 * goal)

@@ -11,7 +11,6 @@ from llem_core.contracts.readings import DomainReading, EnergyReading
 from llem_core.measure.baseline import part_powers, slope
 from llem_core.measure.domains import used_domains
 from llem_core.measure.idle import Idle
-from llem_core.measure.student import coverage_factor
 from llem_core.units import format_si
 
 BUSY_PERCENT = 5.0
@@ -20,6 +19,8 @@ SETTLING_S = 1.0
 """Drivers tell the utilisation of up to the last second, which may lie before the baseline."""
 TREND_SHARE = 0.02
 """A change of idle power from start to end that matters, as a share of it."""
+_T_95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31}
+"""Degrees of freedom to Student's t for 95 % of both sides (JCGM 100:2008, table G.2)."""
 SPREAD_SHARE = 0.1
 """A scatter of the parts that no idle device has, as a share of their mean."""
 
@@ -103,7 +104,7 @@ def _significant(values: Sequence[float]) -> bool:
     spread = math.fsum((i - middle) ** 2 for i in range(len(values)))
     freedom = len(values) - 2
     error = math.sqrt(rest / freedom / spread)
-    return abs(steepness) > coverage_factor(freedom) * error
+    return abs(steepness) > _T_95.get(freedom, 2.0) * error
 
 
 def noticed(idle: Idle | None, uuids: Collection[str], device_kind: str) -> bool:

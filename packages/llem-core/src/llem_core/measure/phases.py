@@ -18,9 +18,8 @@ import math
 from collections.abc import Collection
 
 from llem_core.contracts.readings import EnergyReading
-from llem_core.measure.combine import combined
+from llem_core.measure.combine import COVERAGE_FACTOR, combined
 from llem_core.measure.energy import RecordedEnergy, record_energy
-from llem_core.measure.student import NORMAL
 from llem_core.results.energy import PhaseEnergy
 
 LONGEST_S = 10.0
@@ -65,8 +64,8 @@ def phase_energy(
     prefill_standard_j = combined(prefill.used, "comparison") / passes
     decode_standard_j = math.hypot(prefill_standard_j, combined(total.used, "comparison"))
     found = {
-        "prefill": (prefill_j, NORMAL * prefill_standard_j),
-        "decode": (decode_j, NORMAL * decode_standard_j),
+        "prefill": (prefill_j, COVERAGE_FACTOR * prefill_standard_j),
+        "decode": (decode_j, COVERAGE_FACTOR * decode_standard_j),
     }
     reasons = [why for name, (j, u_j) in found.items() if (why := _hidden(name, j, u_j))]
     return PhaseEnergy(

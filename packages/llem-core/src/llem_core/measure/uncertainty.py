@@ -21,11 +21,9 @@ gain
 edges, quantisation, sampling
     Enter A as they enter E.
 
-The expanded uncertainty is k·u for a coverage of 95 %. Most terms are half-widths of intervals
-that are stated outright (Type B, infinite degrees of freedom): k = 2 (6.3.3). A baseline's scatter
-has m − 1 degrees of freedom, and a sampler may say nothing of its own, so for A the effective
-ones are found by Welch and Satterthwaite's formula (G.4.1), and k is Student's t for them where
-that is above 2.
+The expanded uncertainty is k·u with k = 2 for a coverage of 95 % (6.3.3). Half-widths of intervals
+are divided by √3, and the scatter of few parts is widened where it is evaluated (``baseline``), so
+that one factor serves all terms. ``benchmarks/adjusted_coverage.py`` shows what it covers.
 """
 
 from __future__ import annotations
@@ -35,11 +33,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from llem_core.contracts.readings import DomainReading, UncertaintyComponent
-from llem_core.measure.combine import Scope, by_term
-from llem_core.measure.student import coverage_factor
+from llem_core.measure.combine import COVERAGE, COVERAGE_FACTOR, Scope, by_term
 from llem_core.results.energy import BudgetTerm, FigureBudget, IdlePower, UncertaintyBudget
 
-COVERAGE = 0.95
 CLOCK_RATE = 500e-6 / math.sqrt(3)
 """Relative standard uncertainty of the rate of the monotonic clock."""
 
@@ -65,6 +61,7 @@ def budget(
     adjusted: list[float] | list[None] = [f.expanded_j for f in figures[2:]] or [None, None]
     return UncertaintyBudget(
         coverage=COVERAGE,
+        coverage_factor=COVERAGE_FACTOR,
         comparison_j=comparison.expanded_j,
         absolute_j=absolute.expanded_j,
         adjusted_comparison_j=adjusted[0],
@@ -87,12 +84,10 @@ def _terms(
 ) -> list[BudgetTerm]:
     total = by_term(used)
     adjusted: dict[tuple[str, Scope], float] = {}
-    freedom = {}
     if baseline is not None and baseline.standard_error_w is not None:
         idle_w = baseline.per_device_w
         adjusted = by_term(used, lambda d, c: _left(d, c, idle_w.get(d.name, 0.0) * duration_s))
         adjusted["baseline", "comparison"] = baseline.standard_error_w * duration_s
-        freedom["baseline"] = baseline.degrees_of_freedom
         idle_j = (baseline.power_w or 0.0) * duration_s
         key: tuple[str, Scope] = ("clock", "comparison")
         adjusted[key] = math.hypot(adjusted.get(key, 0.0), math.sqrt(2) * CLOCK_RATE * idle_j)
@@ -102,7 +97,6 @@ def _terms(
             scope=scope,
             total_j=total.get((name, scope), 0.0),
             adjusted_j=adjusted.get((name, scope), 0.0) if adjusted else None,
-            degrees_of_freedom=freedom.get(name),
         )
         for name, scope in {**total, **adjusted}
     ]
@@ -121,8 +115,6 @@ def _figure(rows: Sequence[BudgetTerm], energy: str, scope: Scope) -> FigureBudg
     within = [row for row in rows if scope == "absolute" or row.scope == "comparison"]
     values = [(row, row.total_j if energy == "total" else row.adjusted_j or 0.0) for row in within]
     variance = math.fsum(value**2 for _, value in values)
-    freedom = _effective([(value, row.degrees_of_freedom) for row, value in values], variance)
-    factor = coverage_factor(freedom)
     shares: dict[str, float] = {}
     for row, value in values:
         if value > 0 and variance > 0:
@@ -131,16 +123,6 @@ def _figure(rows: Sequence[BudgetTerm], energy: str, scope: Scope) -> FigureBudg
         energy="total" if energy == "total" else "adjusted",
         scope=scope,
         standard_j=math.sqrt(variance),
-        degrees_of_freedom=freedom,
-        coverage_factor=factor,
-        expanded_j=factor * math.sqrt(variance),
+        expanded_j=COVERAGE_FACTOR * math.sqrt(variance),
         shares=dict(sorted(shares.items(), key=lambda item: -item[1])),
     )
-
-
-def _effective(values: Sequence[tuple[float, float | None]], variance: float) -> float | None:
-    """Welch and Satterthwaite's degrees of freedom; ``None`` is infinite."""
-    # Divided by the variance before it is squared: joules to the fourth would overflow first.
-    parts = [(v * v / variance) ** 2 / n for v, n in values if n is not None and variance > 0]
-    total = math.fsum(parts)
-    return 1 / total if total > 0 else None

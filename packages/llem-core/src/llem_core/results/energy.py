@@ -55,9 +55,6 @@ class IdlePower(BaseModel):
         description="Standard uncertainty of power_w (W): of the scatter of the parts and the "
         "meter's own, the larger."
     )
-    degrees_of_freedom: float | None = Field(
-        description="Of standard_error_w; null (infinite) where it is the meter's own."
-    )
     trend_w: float | None = Field(
         description="Change of power from the baseline's start to its end, by a straight line "
         "through its parts (W)."
@@ -84,7 +81,6 @@ class BudgetTerm(BaseModel):
     adjusted_j: float | None = Field(
         description="In energy_adjusted_j (J); null where there is none."
     )
-    degrees_of_freedom: float | None = Field(description="null is infinite.")
 
 
 class FigureBudget(BaseModel):
@@ -97,10 +93,6 @@ class FigureBudget(BaseModel):
         description="`comparison`: between runs on one card; `absolute`: as joules."
     )
     standard_j: float = Field(description="Combined standard uncertainty, k = 1 (J).")
-    degrees_of_freedom: float | None = Field(
-        description="Effective ones, by Welch and Satterthwaite; null is infinite."
-    )
-    coverage_factor: float = Field(description="k.")
     expanded_j: float = Field(description="k × standard_j (J).")
     shares: dict[str, float] = Field(
         description="Name of a term to its share of the variance; they sum to 1."
@@ -113,6 +105,7 @@ class UncertaintyBudget(BaseModel):
     model_config = _STRICT
 
     coverage: float = Field(description="Probability that the true value lies in the interval.")
+    coverage_factor: float = Field(description="k.")
     comparison_j: float = Field(description="Of energy_total_j, against runs on the same card (J).")
     absolute_j: float = Field(description="Of energy_total_j as absolute joules (J).")
     adjusted_comparison_j: float | None = Field(description="Of energy_adjusted_j (J).")
