@@ -69,9 +69,7 @@ def activate(environment: dict[str, str] | None = None) -> None:
     gpus, version = load_scenario(Path(named[VARIABLE]))
     # CLOCK_MONOTONIC is the machine's: all processes of a program share the origin.
     origin_s = float(named.get(ORIGIN_VARIABLE, time.monotonic()))
-    install(
-        SimulatedLibrary(gpus, lambda: time.monotonic() - origin_s, time.sleep, True, version)
-    )
+    install(SimulatedLibrary(gpus, lambda: time.monotonic() - origin_s, time.sleep, True, version))
 
 
 def _gpu(entry: dict[str, Any]) -> SimulatedGpu:
