@@ -77,5 +77,5 @@ def _gpu(entry: dict[str, Any]) -> SimulatedGpu:
     unknown = set(entry) - _FIELDS
     if unknown:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}")
-    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+    tuples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
     return SimulatedGpu(CURVES[curve.pop("kind")](**curve), **tuples)
