@@ -9,18 +9,31 @@ from llem_cli.session import Session
 
 @click.command()
 @click.option("--schema", is_flag=True, help="Print the JSON schema of an experiment file.")
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Measure the energy sensors of this machine (seconds), and keep what is found for "
+    "later runs.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Print tracebacks of errors.")
 @click.pass_obj
-def config(session: Session, schema: bool, as_json: bool, verbose: bool) -> None:
+def config(session: Session, schema: bool, probe: bool, as_json: bool, verbose: bool) -> None:
     """Show this machine, the installed plugins and the paths that are used.
 
     For each plugin, its distribution and whether it can be used here, and why.
     """
     session.verbose = verbose
+    if schema and probe:
+        raise click.UsageError("--schema and --probe exclude each other.")
     from llem_cli.machine import describe_machine, describe_schema
     from llem_cli.output import stdout_reserved, write_result
 
     with stdout_reserved():
-        text = describe_schema() if schema else describe_machine(as_json)
+        if probe:
+            from llem_cli.probe import describe_probe
+
+            text = describe_probe(as_json)
+        else:
+            text = describe_schema() if schema else describe_machine(as_json)
     write_result(text)

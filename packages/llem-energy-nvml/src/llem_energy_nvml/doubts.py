@@ -36,8 +36,9 @@ def _warnings(
     )
     if busiest is not None:
         yield from _short(*busiest)
-    for each in seen:
+    for each, domain in zip(seen, domains, strict=True):
         yield from _failures(each)
+        yield from _part_time(each, domain)
 
 
 def _short(seen: Observed, domain: DomainReading) -> Iterator[str]:
@@ -60,6 +61,16 @@ def _short(seen: Observed, domain: DomainReading) -> Iterator[str]:
         f"{domain.label or domain.name}: edges and sampling leave {told} open; for {AIM:.0%} "
         f"{needed}."
     )
+
+
+def _part_time(seen: Observed, domain: DomainReading) -> Iterator[str]:
+    share = seen.track.device.sensor.time_share
+    if domain.method == "integrated" and domain.energy_j is not None and share < 1:
+        yield (
+            f"The power sensor of {domain.label or domain.name} looks at {share:.0%} of the time "
+            "and it has no energy counter: a load that repeats in step with the sensor is measured "
+            "wrong, and the uncertainty does not hold that."
+        )
 
 
 def _failures(seen: Observed) -> Iterator[str]:

@@ -7,6 +7,7 @@ from llem_core.contracts import (
     EnergySampler,
     SamplerSettings,
     SamplerSpec,
+    SensorProbe,
     hookimpl,
 )
 
@@ -25,6 +26,12 @@ def _availability() -> Availability:
     return availability()
 
 
+def _probe() -> list[SensorProbe]:
+    from llem_energy_nvml.probing import probe_all
+
+    return probe_all()
+
+
 @hookimpl
 def llem_samplers() -> list[SamplerSpec]:
     """Name the sampler."""
@@ -38,6 +45,7 @@ def llem_samplers() -> list[SamplerSpec]:
             create=_create,
             availability=_availability,
             section=NvmlConfig,
+            probe=_probe,
             remedy="it needs an NVIDIA GPU and its driver",
         )
     ]

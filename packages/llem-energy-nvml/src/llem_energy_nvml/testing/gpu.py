@@ -126,7 +126,7 @@ class SimulatedGpu:
         end_s = update_s - self.power_lag_s
         mean_w = (self._energy(end_s) - self._energy(end_s - window_s)) / window_s
         noise_w = self.noise_w * (2 * self._random(number) - 1)
-        return max(int(to_milli(mean_w + noise_w)), 0)
+        return max(round(to_milli(mean_w + noise_w)), 0)
 
     def _frozen_j(self, time_s: float) -> float:
         if self.frozen_s is None or time_s < self.frozen_s[0]:
