@@ -16,6 +16,7 @@ from llem_core.testing.conformance import (
     run_contract,
 )
 from llem_core.testing.finished import finished_experiment
+from llem_core.testing.launcher import InlineLauncher
 from llem_core.testing.plugin import FakePlugin
 from llem_core.testing.power import PowerScript
 from llem_core.testing.sampler import ScriptedSampler, scripted_sampler
@@ -25,6 +26,7 @@ __all__ = [
     "BackendContract",
     "ContractError",
     "FakePlugin",
+    "InlineLauncher",
     "ManualClock",
     "MemorySink",
     "Outcome",

@@ -18,6 +18,13 @@ class MemorySink(ResultSink):
     Args:
         section: none.
         error: raised instead, if given.
+
+    Example::
+
+        sink = MemorySink()
+        finished = finished_experiment(model="my/model")
+        sink.write_experiment(finished, folder)
+        assert sink.received[0].result.model == "my/model"
     """
 
     def __init__(self, section: Section | None = None, error: Exception | None = None) -> None:
@@ -35,5 +42,10 @@ class MemorySink(ResultSink):
 
 
 def memory_sink(sink: MemorySink, name: str = "memory") -> SinkSpec:
-    """The spec of a given ``MemorySink``, which receives every result."""
+    """The spec of a given ``MemorySink``, which receives every result.
+
+    Example::
+
+        assert memory_sink(MemorySink()).always_on
+    """
     return SinkSpec(name, "Keeps results in memory.", lambda _: sink, always_on=True)

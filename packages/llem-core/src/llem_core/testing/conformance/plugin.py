@@ -46,6 +46,7 @@ class PluginContract(ABC, Generic[SpecT]):
         name: which of the plugin's specs.
         section: keys of the plugin's section in an experiment file.
         may_import: top-level modules out of ``HEAVY`` that its hook module may import.
+        may_set: environment variables that its engine sets for itself.
         import_ratio: CPU time of importing it, over that of Python and the core.
         availability_limit_s: how long ``availability`` may take, in seconds.
     """
@@ -54,6 +55,7 @@ class PluginContract(ABC, Generic[SpecT]):
     plugin: ClassVar[Any] = None
     name: ClassVar[str | None] = None
     section: ClassVar[Mapping[str, Any]] = {}
+    may_set: ClassVar[frozenset[str]] = frozenset()
     may_import: ClassVar[frozenset[str]] = frozenset()
     import_ratio: ClassVar[float] = 1.0
     availability_limit_s: ClassVar[float] = 2.0
@@ -217,7 +219,8 @@ class PluginContract(ABC, Generic[SpecT]):
         They belong to the program that the plugin is a guest of: with another handler, Ctrl+C
         no longer ends a study.
         """
-        changes = self.watched().changes
+        own = {f"the environment variable {name} was set" for name in self.may_set}
+        changes = [change for change in self.watched().changes if change not in own]
         if changes:
             breach("; ".join(changes))
 
