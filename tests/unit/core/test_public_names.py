@@ -112,6 +112,7 @@ TESTING = [
     "MemorySink",
     "memory_sink",
     "finished_experiment",
+    "finished_study",
     "InlineLauncher",
     "FakePlugin",
     "ManualClock",

@@ -15,7 +15,7 @@ from llem_core.testing.conformance import (
     SinkContract,
     run_contract,
 )
-from llem_core.testing.finished import finished_experiment
+from llem_core.testing.finished import finished_experiment, finished_study
 from llem_core.testing.launcher import InlineLauncher
 from llem_core.testing.plugin import FakePlugin
 from llem_core.testing.power import PowerScript
@@ -38,6 +38,7 @@ __all__ = [
     "ScriptedSampler",
     "SinkContract",
     "finished_experiment",
+    "finished_study",
     "memory_sink",
     "run_contract",
     "scripted_backend",

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from llem_core.contracts import ResultSink, Section, SinkSpec
 
 if TYPE_CHECKING:
-    from llem_core.results.finished import FinishedExperiment
+    from llem_core.results.finished import FinishedExperiment, FinishedStudy
 
 
 class MemorySink(ResultSink):
-    """Keeps every finished experiment in ``received``; writes nothing.
+    """Keeps every finished experiment in ``received`` and study in ``studies``; writes nothing.
 
     Args:
         section: none.
@@ -30,6 +30,7 @@ class MemorySink(ResultSink):
     def __init__(self, section: Section | None = None, error: Exception | None = None) -> None:
         super().__init__(section)
         self.received: list[FinishedExperiment] = []
+        self.studies: list[FinishedStudy] = []
         self._error = error
 
     def write_experiment(self, finished: FinishedExperiment, directory: Path) -> Sequence[Path]:
@@ -38,6 +39,14 @@ class MemorySink(ResultSink):
         if self._error is not None:
             raise self._error
         self.received.append(finished)
+        return ()
+
+    def write_study(self, finished: FinishedStudy, directory: Path) -> Sequence[Path]:
+        """Keep it."""
+        del directory
+        if self._error is not None:
+            raise self._error
+        self.studies.append(finished)
         return ()
 
 
