@@ -47,6 +47,7 @@ a test of its own. A class of three lines runs all of them with pytest, without 
 from llem_core.testing import BackendContract
 from my_plugin import hooks
 
+
 class TestMine(BackendContract):
     plugin = hooks
 ```
