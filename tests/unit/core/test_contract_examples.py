@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+import time
 import types
 from pathlib import Path
+from typing import Any
 
 import llenergymeasure
 import pytest
@@ -13,7 +15,15 @@ from llem_core.contracts import EnergySampler, InferenceBackend, ResultSink, Sam
 from llem_core.contracts.section import Section
 from llem_core.plugins import Plugins, use_plugins
 from llem_core.sinks import hooks as core_sinks
-from llem_core.testing import FakePlugin, MemorySink, scripted_backend
+from llem_core.testing import (
+    BackendContract,
+    FakePlugin,
+    MemorySink,
+    SamplerContract,
+    SinkContract,
+    run_contract,
+    scripted_backend,
+)
 from llenergymeasure import run_experiment
 
 FAST = {"model": "m", "n": 2, "baseline": {"duration_seconds": 0.1}}
@@ -66,6 +76,26 @@ def test_the_sink_example_writes_its_line(tmp_path: Path) -> None:
         run_experiment(**FAST, backend="scripted", output_dir=tmp_path)
     (line,) = tmp_path.glob("*/line.txt")
     assert line.read_text() == "None J per token\n"
+
+
+def failures(contract: type, **given: Any) -> dict[str, str]:
+    outcomes = run_contract(type("Tried", (contract,), given))
+    return {code: o.message for code, o in outcomes.items() if o.state == "failed"}
+
+
+def test_the_examples_keep_their_contracts(tmp_path: Path) -> None:
+    meter = example(EnergySampler)
+    meter.METER = tmp_path / "energy_j"
+    assert failures(SamplerContract, plugin=meter) == {}
+    meter.METER.write_text("0")
+
+    def wait(duration_s: float) -> None:
+        time.sleep(duration_s)
+        meter.METER.write_text(str(float(meter.METER.read_text()) + 90.0 * duration_s))
+
+    assert failures(SamplerContract, plugin=meter, wait=wait, power_w=(50, 120)) == {}
+    assert failures(BackendContract, plugin=example(InferenceBackend), missing_model=None) == {}
+    assert failures(SinkContract, plugin=example(ResultSink)) == {}
 
 
 def test_the_section_example_is_a_section() -> None:

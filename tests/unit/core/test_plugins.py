@@ -1,13 +1,23 @@
 from __future__ import annotations
 
 import sys
+import threading
+from dataclasses import replace
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 
 import pytest
-from llem_core.contracts import BackendSection, BackendSpec, CheckReport
+from llem_core.contracts import (
+    Availability,
+    BackendSection,
+    BackendSpec,
+    CheckReport,
+    hookimpl,
+)
 from llem_core.errors import PluginError
+from llem_core.events import ExperimentStarted
 from llem_core.plugins import Plugins
+from llem_core.plugins.ask import ask_availability
 from llem_core.testing import FakePlugin, ScriptedBackend, scripted_backend, scripted_sampler
 
 GOOD = """
@@ -112,3 +122,64 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_what_is_installed() ->
         plugins.backends.get("scripte")
     with pytest.raises(PluginError, match="pip install llem-energy-zeus"):
         plugins.samplers.get("zeus")
+
+
+def test_a_plugin_that_does_not_answer_is_not_waited_for() -> None:
+    answered = threading.Event()
+
+    def hang() -> Availability:
+        answered.wait(5)
+        return Availability(True, "late")
+
+    spec = replace(scripted_sampler(), availability=hang)
+    told = ask_availability(spec, limit_s=0.05)
+    answered.set()
+    assert not told.usable
+    assert told.reason == "it did not tell within 0.05 s"
+
+
+def test_an_event_hook_that_raises_keeps_no_other_from_being_told() -> None:
+    heard = []
+
+    class Fails:
+        LLEM_CONTRACT = 1
+
+        @hookimpl
+        def llem_experiment_started(self, event: object) -> None:
+            raise SystemExit(7)
+
+    class Hears:
+        LLEM_CONTRACT = 1
+
+        @hookimpl
+        def llem_experiment_started(self) -> None:
+            heard.append("with fewer arguments than there are")
+
+    plugins = Plugins()
+    for name, plugin in (("a", Fails()), ("b", Hears()), ("c", Fails()), ("d", Hears())):
+        plugins.register(plugin, name)
+    event = ExperimentStarted("hash", "model", "backend", 1)
+    plugins.tell("llem_experiment_started", event)
+    plugins.tell("llem_experiment_started", event)
+    assert len(heard) == 4
+    assert [problem.name for problem in plugins.event_problems] in (["a", "c"], ["c", "a"])
+    assert "SystemExit: 7" in plugins.event_problems[0].reason
+
+
+def test_ctrl_c_at_import_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "interrupted", "raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        load(tmp_path, monkeypatch)
+
+
+def test_a_module_that_two_distributions_name_stays_with_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "good", GOOD.format(name="good"))
+    again = tmp_path / "llem_again-1.2.dist-info"
+    again.mkdir()
+    (again / "METADATA").write_text("Metadata-Version: 2.1\nName: llem-again\nVersion: 1.2\n")
+    (again / "entry_points.txt").write_text("[llem]\nzagain = good_plugin\n")
+    plugins = load(tmp_path, monkeypatch)
+    assert plugins.backends.owner("good") == "llem-good (good)"
+    assert "llem-good (good), which is loaded already" in plugins.problems[0].reason

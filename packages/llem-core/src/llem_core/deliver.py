@@ -16,6 +16,8 @@ from llem_core.results.experiment import ExperimentResult
 from llem_core.results.finished import FinishedExperiment, FinishedStudy
 from llem_core.results.study import StudyResult
 
+# `sys.exit` in a sink too; Ctrl+C alone is the user's.
+_ANYTHING = (Exception, SystemExit)
 RECORD = "json"
 """The sink whose file is the record: it comes last, so that it tells how the others fared, and
 its failure is the experiment's or the study's."""
@@ -115,12 +117,12 @@ def _active(config: ExperimentConfig) -> list[SinkSpec]:
 
 
 def _make(spec: SinkSpec, config: ExperimentConfig) -> ResultSink | str:
-    section = config.sections.get(spec.name)
-    if section is None and spec.section is not None:
-        section = spec.section()
     try:
+        section = config.sections.get(spec.name)
+        if section is None and spec.section is not None:
+            section = spec.section()
         return spec.create(section)
-    except Exception as error:  # noqa: BLE001 - a sink's failure must not cost the result
+    except _ANYTHING as error:  # a sink's failure must not cost the result
         return f"{type(error).__name__}: {error}"
 
 
@@ -135,8 +137,8 @@ def _hand_over(
     if isinstance(sink, str):
         return replace(finished, result=_warned(result, name, sink))
     try:
-        written = sink.write_experiment(finished, directory)
-    except Exception as error:  # noqa: BLE001 - a sink's failure must not cost the result
+        written = _paths(sink.write_experiment(finished, directory))
+    except _ANYTHING as error:  # a sink's failure must not cost the result
         reason = f"{type(error).__name__}: {error}"
         return replace(finished, result=_warned(result, name, reason))
     files.extend(written)
@@ -147,6 +149,17 @@ def _hand_over(
         if f"{field}.parquet" in names
     }
     return replace(finished, result=result.model_copy(update=found)) if found else finished
+
+
+def _paths(written: Sequence[Path]) -> list[Path]:
+    """What a sink returned, which is foreign code, as the list of paths that it should be.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(written, Iterable):
+        raise TypeError(f"it returned {type(written).__name__}, not a list of paths")
+    return [Path(path) for path in written]
 
 
 def _warned(result: ExperimentResult, name: str, reason: str) -> ExperimentResult:
@@ -176,6 +189,6 @@ def _try(
     if isinstance(sink, str):
         return (), sink
     try:
-        return sink.write_study(finished, directory), None
-    except Exception as error:  # noqa: BLE001 - a sink's failure must not cost the result
+        return _paths(sink.write_study(finished, directory)), None
+    except _ANYTHING as error:  # a sink's failure must not cost the result
         return (), f"{type(error).__name__}: {error}"

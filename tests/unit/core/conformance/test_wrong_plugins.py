@@ -193,6 +193,11 @@ def test_plugin_may_be_an_object_and_spec_a_function() -> None:
     assert failures(spec=scripted_backend_of_this_test) == []
 
 
+def test_what_an_engine_sets_for_itself_can_be_allowed() -> None:
+    allowed = frozenset({"TRIED_BY_A_TEST"})
+    assert failures(spec=acting(spoil_environment), may_set=allowed) == []
+
+
 def test_a_contract_class_set_up_wrongly_says_so() -> None:
     class Nothing(BackendContract):
         pass

@@ -94,6 +94,22 @@ class Once(Right):
         return super().write_experiment(finished, directory)
 
 
+class LosesStudy(Right):
+    def write_study(self, finished: Any, directory: Path) -> Any:
+        return [directory / "rows.csv"]
+
+
+class NeedsEveryResult(Right):
+    def write_study(self, finished: Any, directory: Path) -> Any:
+        return [run.result_file.resolve() for run in finished.runs]
+
+
+class Rows(Right):
+    def write_study(self, finished: Any, directory: Path) -> Any:
+        rows = [run.result_file.read_text() for run in finished.runs if run.result_file]
+        return [write_atomically(directory / "rows.txt", "\n".join(rows).encode())]
+
+
 WRONG = [
     ("R1", ReturnsText),
     ("R2", LeavesTemporary),
@@ -106,6 +122,8 @@ WRONG = [
     ("R7", Exits),
     ("R8", Edits),
     ("R9", Once),
+    ("R10", LosesStudy),
+    ("R10", NeedsEveryResult),
 ]
 
 
@@ -119,8 +137,9 @@ def test_the_wrong_sink_breaks_its_rule_and_no_other(code: str, kind: type[Resul
     assert [code for code, o in outcomes.items() if o.state == "failed"] == [code]
 
 
-def test_the_right_sink_breaks_none() -> None:
-    outcomes = run_contract(contract(Right))
+@pytest.mark.parametrize("kind", [Right, Rows])
+def test_the_right_sink_breaks_none(kind: type[ResultSink]) -> None:
+    outcomes = run_contract(contract(kind))
     assert {code: o.message for code, o in outcomes.items() if o.state == "failed"} == {}
 
 

@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import PydanticCustomError
 
 from llem_core.config.layers import merge
 from llem_core.contracts.section import BackendSection, Section
+from llem_core.errors import PluginError
 from llem_core.plugins import plugins
+from llem_core.plugins.disabled import DISABLE_VARIABLE
+from llem_core.plugins.reasons import told
 from llem_core.plugins.registry import DISTRIBUTIONS
 
 DEFAULT_BACKEND = "pytorch"
@@ -88,7 +92,13 @@ def bind(marked: Any) -> Section:
         return value
     if issubclass(owner, BackendSection) and isinstance(value, dict):
         value = _split(value)[1]
-    return owner.model_validate(value)
+    try:
+        return owner.model_validate(value)
+    except (PydanticUserError, PydanticUndefinedAnnotation) as error:
+        raise PluginError(
+            f"the section {marked.name!r} cannot be used, by a mistake of the plugin that owns it "
+            f"({told(error)}); tell its author, or turn it off with {DISABLE_VARIABLE}"
+        ) from error
 
 
 def _yielding(section: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

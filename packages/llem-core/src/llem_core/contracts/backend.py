@@ -52,13 +52,20 @@ class InferenceBackend(ABC):
                 )
 
             def prepare(self, prompts):
-                return [
-                    Batch((p.index,), (len(p.text.split()),), p.text.split(), len(p.text.split()))
-                    for p in prompts
-                ]
+                return [self.batch(prompt) for prompt in prompts]
+
+            def batch(self, prompt):
+                words = (prompt.text or "word " * (prompt.synthetic_tokens or 0)).split()
+                kept = words[: self.workload.max_input_tokens]
+                cut = len(kept) < len(words)
+                return Batch(
+                    (prompt.index,), (len(kept),), payload=(kept, prompt.max_new_tokens),
+                    padded_tokens=len(kept), truncated=int(cut),
+                )
 
             def generate(self, batch):
-                return batch.payload[: self.workload.max_output_tokens]
+                words, limit = batch.payload
+                return (words * limit)[:limit]
 
             def collect(self, batch, raw):
                 return BatchOutput(

@@ -43,7 +43,8 @@ class EnergySampler(ABC):
     A whole plugin::
 
         from llem_core.contracts import (
-            Availability, DomainReading, EnergyReading, EnergySampler, SamplerSpec, hookimpl,
+            Availability, DomainReading, EnergyReading, EnergySampler, SamplerSpec,
+            UncertaintyComponent, hookimpl,
         )
         import pathlib, time
 
@@ -61,7 +62,11 @@ class EnergySampler(ABC):
                 ended_s = time.monotonic()
                 before_j, started_s = self.open.pop(window)
                 energy_j = float(METER.read_text()) - before_j
-                domain = DomainReading("wall", "other", energy_j, method="counter")
+                domain = DomainReading(
+                    "wall", "other", energy_j, method="counter", resolution_j=1.0,
+                    # It counts whole joules: 1 J/√12 at each of two edges.
+                    uncertainty=(UncertaintyComponent("quantisation", 0.41),),
+                )
                 return EnergyReading(window, started_s, ended_s, (domain,))
 
             def stop(self):

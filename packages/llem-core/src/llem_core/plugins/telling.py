@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from llem_core.events import (
     Event,
     ExperimentFailed,
@@ -34,10 +32,7 @@ def tell_plugins_and(listener: Listener | None) -> Listener:
     def tell(event: Event) -> None:
         hook = _HOOKS.get(type(event))
         if hook is not None:
-            # A plugin's mistake in a mere notification must not cost a measurement; which one
-            # failed is not worth a night's run either.
-            with contextlib.suppress(Exception):
-                getattr(plugins().hook, hook)(event=event)
+            plugins().tell(hook, event)
         if listener is not None:
             listener(event)
 

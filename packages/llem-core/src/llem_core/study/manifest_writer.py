@@ -29,8 +29,8 @@ class ManifestWriter:
     """Writes the manifest of one study, of which there must be only one writer at a time.
 
     Entries are kept as the bytes that stand in the file, so that a transition encodes one entry
-    and joins it with its neighbours; the file is replaced in one step and flushed to the disk before a method
-    returns. A crash leaves the former state.
+    and joins it with its neighbours; the file is replaced in one step and flushed to the disk
+    before a method returns. A crash leaves the former state.
 
     Args:
         directory: the study's folder, which exists.

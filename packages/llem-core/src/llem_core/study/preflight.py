@@ -18,8 +18,9 @@ from llem_core.contracts.readings import Availability, CheckReport
 from llem_core.errors import LLEMError, PreFlightError
 from llem_core.measure.preflight import ask_backend
 from llem_core.measure.prompts import load_prompts
-from llem_core.measure.select import ask_availability, candidates
+from llem_core.measure.select import candidates
 from llem_core.plugins import plugins
+from llem_core.plugins.ask import ask_availability
 from llem_core.results.store import check_writable
 from llem_core.study.estimate import StudyEstimate, estimate_seconds
 from llem_core.units import format_bytes

@@ -15,7 +15,8 @@ from llem_core.testing.conformance import (
     SinkContract,
     run_contract,
 )
-from llem_core.testing.finished import finished_experiment
+from llem_core.testing.finished import finished_experiment, finished_study
+from llem_core.testing.launcher import InlineLauncher
 from llem_core.testing.plugin import FakePlugin
 from llem_core.testing.power import PowerScript
 from llem_core.testing.sampler import ScriptedSampler, scripted_sampler
@@ -25,6 +26,7 @@ __all__ = [
     "BackendContract",
     "ContractError",
     "FakePlugin",
+    "InlineLauncher",
     "ManualClock",
     "MemorySink",
     "Outcome",
@@ -36,6 +38,7 @@ __all__ = [
     "ScriptedSampler",
     "SinkContract",
     "finished_experiment",
+    "finished_study",
     "memory_sink",
     "run_contract",
     "scripted_backend",

@@ -32,6 +32,9 @@ class ScriptedConfig(BackendSection):
 
     batch_size: int = Field(1, strict=True, ge=1, description="Prompts a batch.")
     token_time_s: float = Field(0.0, ge=0, description="Time that each output token takes (s).")
+    first_token_time_s: float | None = Field(
+        None, ge=0, description="Time until the first token (s); token_time_s if not given."
+    )
     output_tokens: int | None = Field(
         None, description="Tokens of each output; the prompt's limit if not given."
     )
@@ -52,6 +55,25 @@ class ScriptedBackend(InferenceBackend):
 
     Attributes:
         calls: names of the methods that were called, in order.
+
+    Example::
+
+        made = []
+
+        def create(workload):
+            made.append(ScriptedBackend(workload))
+            return made[-1]
+
+        plugins = Plugins()
+        plugins.register(FakePlugin(backends=[scripted_backend(create=create)]))
+        with use_plugins(plugins):
+            result = run_experiment(
+                model="any", backend="scripted", n=1, max_output_tokens=5,
+                warmup={"enabled": False},
+                scripted={"first_token_time_s": 0.02, "token_time_s": 0.001},
+            )
+        assert made[0].calls[:2] == ["load", "prepare"]
+        assert result.time_to_first_token.mean_s == 0.02
     """
 
     def __init__(self, workload: Workload) -> None:
@@ -86,20 +108,19 @@ class ScriptedBackend(InferenceBackend):
         self._step("generate")
         limits: list[int] = batch.payload
         lengths = [min(self.section.output_tokens or limit, limit) for limit in limits]
-        time.sleep(self.section.token_time_s * max(lengths))
+        time.sleep(max(self._times_s(max(lengths)), default=0.0))
         return [tuple(range(length)) for length in lengths]
 
     def collect(self, batch: Batch, raw: object) -> BatchOutput:
         """Outputs with evenly spaced token times."""
         assert isinstance(raw, list)
-        step_s = self.section.token_time_s
         return BatchOutput(
             tuple(
                 RequestOutput(
                     index=index,
                     output_tokens=len(ids),
                     token_ids=ids,
-                    token_times_s=tuple(step_s * (i + 1) for i in range(len(ids))),
+                    token_times_s=self._times_s(len(ids)),
                     text=f"output {index}",
                 )
                 for index, ids in zip(batch.indices, raw, strict=True)
@@ -134,6 +155,10 @@ class ScriptedBackend(InferenceBackend):
             truncated=sum(length > most for length in full),
         )
 
+    def _times_s(self, n_tokens: int) -> tuple[float, ...]:
+        step_s, first_s = self.section.token_time_s, self.section.first_token_time_s
+        return tuple((step_s if first_s is None else first_s) + step_s * i for i in range(n_tokens))
+
     def _step(self, stage: Stage) -> None:
         self.calls.append(stage)
         if self.section.fail_at == stage:
@@ -151,6 +176,10 @@ def scripted_backend(
         name: its name.
         create: makes it; pass a function that keeps the backend to look at it afterwards.
         report: what it says of every workload; where it runs follows ``gpu_uuids`` if not given.
+
+    Example::
+
+        assert scripted_backend("mine").name == "mine"
     """
 
     def check(workload: Workload) -> CheckReport:

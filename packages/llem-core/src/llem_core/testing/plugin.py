@@ -16,7 +16,8 @@ class FakePlugin:
         plugins = Plugins()
         plugins.register(FakePlugin(backends=[scripted_backend()]))
         with use_plugins(plugins):
-            result = run_experiment(model="any", backend="scripted")
+            result = run_experiment(model="any", backend="scripted", n=2)
+        assert result.output_tokens == 2 * 128
     """
 
     LLEM_CONTRACT = CONTRACT_VERSION

@@ -15,6 +15,7 @@ from llem_core.testing.conformance.rules import breach, rule, skip
 from llem_core.testing.conformance.section import SectionRules
 from llem_core.testing.conformance.watch import Watched, watch
 from llem_core.testing.finished import finished_experiment as _measure_one
+from llem_core.testing.finished import finished_study
 
 if TYPE_CHECKING:
     from llem_core.results.finished import FinishedExperiment
@@ -26,16 +27,14 @@ _FOREIGN = {"another-sink.bin": b"\x00another sink's file", "kept/notes.txt": b"
 
 @dataclass
 class Delivery:
-    """One experiment that a sink was given.
+    """What a sink was given, and did.
 
     Attributes:
-        finished: the experiment.
         directory: its folder.
         returned: what the sink returned.
         before, after: every file under the root, with its inode and its content.
     """
 
-    finished: FinishedExperiment
     directory: Path
     returned: Any
     before: dict[Path, tuple[int, bytes]] = field(default_factory=dict)
@@ -115,14 +114,7 @@ class SinkContract(SectionRules[SinkSpec]):
         The summary shows them; other programs read them from there.
         """
         (delivery,) = self.deliver(finished_experiment())
-        returned = delivery.returned
-        if not isinstance(returned, Sequence) or isinstance(returned, str):
-            breach(f"it returned {type(returned).__name__}")
-        for path in returned:
-            if not isinstance(path, Path):
-                breach(f"it returned {path!r}, which is no Path")
-            if path.resolve() not in delivery.after:
-                breach(f"there is no file {path.name}")
+        _judge_returned(delivery.returned, delivery.after)
 
     @rule("R2", "files-declared", "return every file, and clean up what is temporary.")
     def test_r2_files_declared(self) -> None:
@@ -131,10 +123,7 @@ class SinkContract(SectionRules[SinkSpec]):
         What nobody knows of is never deleted, and read by mistake.
         """
         for delivery in self._delivered(finished_experiment(), finished_experiment()):
-            declared = {path.resolve() for path in delivery.files}
-            found = [p for p in delivery.after if p not in delivery.before and p not in declared]
-            if found:
-                breach(f"it left {', '.join(sorted(path.name for path in found))}")
+            _judge_left(delivery)
 
     @rule("R3", "files-whole", "write with llem_core.contracts.write_atomically.")
     def test_r3_files_whole(self) -> None:
@@ -219,6 +208,39 @@ class SinkContract(SectionRules[SinkSpec]):
         finished = finished_experiment()
         self.deliver(finished, finished, again=True)
 
+    @rule("R10", "study-delivered", "treat runs without a result, and return what was written.")
+    def test_r10_study_delivered(self) -> None:
+        """`write_study` takes a study of which a run failed, and returns the paths that it wrote,
+        which exist, and no others appear.
+
+        A sink without it writes nothing of a study, which is fine.
+        """
+        with self.sandbox() as (root, sink):
+            directory = root / "study"
+            study = finished_study(directory)
+            before = _files(root)
+            returned = sink.write_study(study, directory)
+            after = _files(root)
+        _judge_returned(returned, after)
+        _judge_left(Delivery(directory, returned, before, after))
+
+
+def _judge_returned(returned: Any, after: Mapping[Path, object]) -> None:
+    if not isinstance(returned, Sequence) or isinstance(returned, str):
+        breach(f"it returned {type(returned).__name__}")
+    for path in returned:
+        if not isinstance(path, Path):
+            breach(f"it returned {path!r}, which is no Path")
+        if path.resolve() not in after:
+            breach(f"there is no file {path.name}")
+
+
+def _judge_left(delivery: Delivery) -> None:
+    declared = {path.resolve() for path in delivery.files}
+    found = [p for p in delivery.after if p not in delivery.before and p not in declared]
+    if found:
+        breach(f"it left {', '.join(sorted(path.name for path in found))}")
+
 
 def _write(sink: ResultSink, finished: FinishedExperiment, root: Path, folder: str) -> Delivery:
     directory = root / folder
@@ -228,7 +250,7 @@ def _write(sink: ResultSink, finished: FinishedExperiment, root: Path, folder: s
         path.write_bytes(content)
     before = _files(root)
     returned = sink.write_experiment(finished, directory)
-    return Delivery(finished, directory, returned, before, _files(root))
+    return Delivery(directory, returned, before, _files(root))
 
 
 def _files(root: Path) -> dict[Path, tuple[int, bytes]]:
