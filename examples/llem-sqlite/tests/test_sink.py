@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from llem_core.results.finished import FinishedStudy
-from llem_core.results.study import MeasurementProtocol, StudyResult, StudySummary
+from llem_core.results.study import StudyResult, StudySummary
 
 from llem_sqlite.config import SqliteConfig
 from llem_sqlite.database import APPLICATION_ID
@@ -155,38 +155,23 @@ def test_journal_mode_delete(measure, database):
 
 
 def study(files):
-    return FinishedStudy(
-        StudyResult(
-            study_name="night",
-            study_design_hash="0123456789abcdef",
-            status="completed",
-            started_at="2025-01-01T00:00:00+00:00",
-            finished_at="2025-01-01T01:00:00+00:00",
-            measurement_protocol=MeasurementProtocol(
-                n_cycles=3,
-                cycle_order="sequential",
-                shuffle_seed=None,
-                config_gap_seconds=0,
-                cycle_gap_seconds=0,
-                experiment_timeout_seconds=60,
-                process_isolation="none",
-            ),
-            result_files=[str(file) for file in files],
-            summary=StudySummary(
-                n_generated=1,
-                n_configurations=1,
-                n_skipped=0,
-                n_cycles=3,
-                n_runs=3,
-                n_completed=3,
-                n_failed=0,
-                energy_total_j=None,
-                energy_estimated=False,
-                duration_measured_s=1.0,
-                duration_total_s=2.0,
-            ),
-            configurations=[],
-            warnings=[],
-        ),
-        files,
+    """A finished study with the figures that have a column."""
+    summary = StudySummary.model_construct(
+        n_configurations=1,
+        n_cycles=3,
+        n_runs=3,
+        n_completed=3,
+        n_failed=0,
+        energy_total_j=None,
+        duration_measured_s=1.0,
+        duration_total_s=2.0,
     )
+    result = StudyResult.model_construct(
+        study_name="night",
+        study_design_hash="0123456789abcdef",
+        status="completed",
+        started_at="2025-01-01T00:00:00+00:00",
+        finished_at="2025-01-01T01:00:00+00:00",
+        summary=summary,
+    )
+    return FinishedStudy(result, files)
