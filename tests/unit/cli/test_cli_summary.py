@@ -65,9 +65,16 @@ def test_measured(result_with: Results) -> None:
     energy = rows(block(text, "Energy"))
     assert energy[0].split(maxsplit=1)[1] == "measured, energy counter; source: scripted_meter"
     assert "estimate" not in text.lower()
-    assert any(row.startswith("uncertainty") and "±" in row and "95%" in row for row in energy)
+    assert any(
+        re.fullmatch(
+            r"uncertainty +± \S+ m?J between runs on one device \(95%, mostly edges\) ± \S+ m?J "
+            r"as absolute joules \(95%, mostly gain\)",
+            row,
+        )
+        for row in energy
+    )
     assert any(re.fullmatch(r"mean power +50\.0 W", row) for row in energy)
-    assert any(re.fullmatch(r"idle, model loaded +50\.0 W", row) for row in energy)
+    assert any(re.fullmatch(r"idle, model loaded +50\.0 W ± \d+ mW \(1 σ\)", row) for row in energy)
     assert any(row.startswith("adjusted total") for row in energy)
 
 

@@ -16,7 +16,7 @@ from llem_core.errors import (
     OutOfMemoryError,
     PreFlightError,
 )
-from llem_core.events import Event, ExperimentFailed, ExperimentFinished, PhaseChanged
+from llem_core.events import Event, ExperimentFailed, ExperimentFinished, Phase, PhaseChanged
 from llem_core.measure.state import StateManager
 from llem_core.plugins import Plugins
 from llem_core.results.experiment import QUANTITIES
@@ -230,7 +230,8 @@ def test_files_lie_beside_each_other_and_load_back(with_plugins: Within, tmp_pat
     assert loaded.effective_config["warmup"]["n_warmup"] == 5
     assert loaded.effective_config["scripted"]["batch_size"] == 1
     rows = pq.read_table(folder / "timeseries.parquet").to_pylist()
-    assert {"measure", "environment"} >= {row["phase"] for row in rows} - {"unload", "preflight"}
+    phases = {row["phase"] for row in rows}
+    assert {"baseline", "loaded_baseline"} <= phases <= {*Phase, "measure_edge"}
     requests = pq.read_table(folder / "requests.parquet").to_pylist()
     assert [row["output_tokens"] for row in requests] == [4] * 6
     with pytest.raises(ValidationError, match="unknown_field"):

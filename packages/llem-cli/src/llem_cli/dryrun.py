@@ -13,7 +13,8 @@ from llem_core.contracts.readings import CheckReport
 from llem_core.errors import PreFlightError
 from llem_core.measure.preflight import ask_backend
 from llem_core.measure.prompts import load_prompts
-from llem_core.measure.select import ask_availability, candidates
+from llem_core.measure.select import candidates
+from llem_core.plugins.ask import ask_availability
 from llem_core.units import format_bytes, format_duration
 
 from llem_cli.resolve import Resolved

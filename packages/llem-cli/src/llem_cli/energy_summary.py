@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from llem_core.results.energy import DomainEnergy
+from llem_core.results.energy import DomainEnergy, IdlePower
 from llem_core.results.experiment import ExperimentResult
-from llem_core.units import format_si
+from llem_core.units import format_duration, format_si
 
 from llem_cli.table import Block
 
@@ -19,16 +19,18 @@ def energy_block(result: ExperimentResult) -> Block:
     figure = _Figures(result)
     block.add("of", _scope(result))
     block.add("total", figure.joules(result.energy_total_j))
-    block.add("  uncertainty", figure.total_uncertainty())
+    for label, value in figure.uncertainty("total"):
+        block.add(label, value)
     block.add("per output token", figure.joules(result.energy_per_output_token_j))
     block.add("per request", figure.joules(result.energy_per_request_j))
     block.add("adjusted total", figure.adjusted())
-    block.add("  uncertainty", figure.adjusted_uncertainty())
+    for label, value in figure.uncertainty("adjusted"):
+        block.add(label, value)
     block.add("adjusted per token", figure.joules(result.energy_adjusted_per_output_token_j))
     block.add("mean power", figure.watts(result.mean_power_w))
     block.add("peak power", figure.watts(result.peak_power_w))
-    block.add("idle, before loading", figure.watts(result.baseline_power_w))
-    block.add("idle, model loaded", figure.watts(result.loaded_baseline_power_w))
+    block.add("idle, before loading", figure.idle(result.baseline))
+    block.add("idle, model loaded", figure.idle(result.loaded_baseline))
     block.add("cross-check", figure.cross_check())
     for label, value in figure.phases():
         block.add(label, value)
@@ -71,11 +73,15 @@ class _Figures:
     def watts(self, power_w: float | None) -> str | None:
         return None if power_w is None else format_si(power_w, "W") + self.word
 
-    def total_uncertainty(self) -> str | None:
-        result = self.result
-        return self._interval(
-            result.energy_uncertainty_comparison_j, result.energy_uncertainty_absolute_j
-        )
+    def idle(self, baseline: IdlePower | None) -> str | None:
+        text = self.watts(baseline.power_w) if baseline is not None else None
+        if baseline is None or text is None:
+            return None
+        if baseline.standard_error_w is not None and not self.word:
+            text += f" ± {format_si(baseline.standard_error_w, 'W')} (1 σ)"
+        if baseline.cached:
+            text += f", measured {format_duration(baseline.age_s)} before by another experiment"
+        return text
 
     def adjusted(self) -> str:
         text = self.joules(self.result.energy_adjusted_j)
@@ -83,20 +89,22 @@ class _Figures:
             return f"none: {self.result.missing_reason('energy_adjusted_j')}"
         return f"{text}, less the idle power of the loaded model"
 
-    def adjusted_uncertainty(self) -> str | None:
+    def uncertainty(self, energy: str) -> list[tuple[str, str]]:
+        """Both figures of one energy, each with the term that most of it comes from."""
         budget = self.result.uncertainty
         if budget is None:
-            return None
-        return self._interval(budget.adjusted_comparison_j, budget.adjusted_absolute_j)
-
-    def _interval(self, comparison_j: float | None, absolute_j: float | None) -> str | None:
-        budget = self.result.uncertainty
-        if budget is None or comparison_j is None:
-            return None
-        text = f"± {format_si(comparison_j, 'J')} against runs on the same device"
-        if absolute_j is not None:
-            text += f", ± {format_si(absolute_j, 'J')} as absolute joules"
-        return f"{text} ({budget.coverage:.0%})"
+            return []
+        meanings = {"comparison": "between runs on one device", "absolute": "as absolute joules"}
+        rows = []
+        for figure in budget.figures:
+            if figure.energy != energy:
+                continue
+            text = f"± {format_si(figure.expanded_j, 'J')} {meanings[figure.scope]}"
+            # The terms stand in the order of their shares.
+            mostly = f", mostly {next(iter(figure.shares))}" if figure.shares else ""
+            text += f" ({budget.coverage:.0%}{mostly})"
+            rows.append(("  uncertainty" if not rows else "", text))
+        return rows
 
     def cross_check(self) -> str | None:
         check_j = self.joules(self.result.energy_cross_check_j)

@@ -11,8 +11,8 @@ from llem_core.config.user import load_user_config, user_config_path
 from llem_core.contracts.backend import BackendSpec
 from llem_core.contracts.sampler import SamplerSpec
 from llem_core.environment import take_snapshot
-from llem_core.measure.select import ask_availability
 from llem_core.plugins import plugins
+from llem_core.plugins.ask import ask_availability
 from llem_core.plugins.registry import Registry
 from llem_core.results.environment import EnvironmentSnapshot
 from llem_core.units import format_bytes
@@ -59,10 +59,18 @@ def _plugins() -> dict[str, Any]:
                 "version": p.version,
                 "reason": p.reason,
             }
-            for p in known.problems
+            for p in [*known.problems, *known.section_problems()]
         ],
         "conflicts": known.conflicts(),
-        "notes": [f"{p.distribution or p.name} {note}" for p in known.loaded for note in p.notes],
+        "notes": [
+            *(
+                f"{p.name} of {p.distribution or 'this program'} {p.version or ''}".rstrip()
+                + f" {note}"
+                for p in known.loaded
+                for note in p.notes
+            ),
+            *known.remarks,
+        ],
     }
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ USAGE = 2
 
 def main() -> int:
     """Run the program with the process's arguments and signals."""
+    # pydantic looks for plugins of its own in every installed distribution: that takes time, and
+    # one with broken metadata would keep this program from starting at all.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     interruption = Interruption()
     try:
         interruption.catch()

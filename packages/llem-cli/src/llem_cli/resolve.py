@@ -14,7 +14,7 @@ from llem_core.config.user import load_user_config
 from llem_core.config.yaml import read_yaml
 from llem_core.errors import ConfigError
 from llem_core.plugins import plugins
-from llem_core.plugins.manager import DISABLE_VARIABLE
+from llem_core.plugins.disabled import DISABLE_VARIABLE
 
 from llem_cli.overrides import Flags
 
@@ -73,9 +73,8 @@ def output_folder(flag: Path | None, user: Path) -> Path:
 def plugin_notes() -> list[str]:
     """A sentence for each plugin that is broken or in conflict, but not for one turned off."""
     broken = [
-        f"the plugin {problem.name} of {problem.distribution or 'an unknown distribution'} "
-        f"{problem.version or ''} cannot be used: {problem.reason}".replace("  ", " ")
+        f"the plugin {problem.named} cannot be used: {problem.reason}"
         for problem in plugins().problems
         if DISABLE_VARIABLE not in problem.reason
     ]
-    return [*broken, *plugins().conflicts()]
+    return [*broken, *plugins().conflicts(), *plugins().remarks]

@@ -2,52 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.loader import load_experiment_config
 from llem_core.config.quickstart import QUICKSTART
+from llem_core.config.study import StudyConfig
+from llem_core.config.user import load_user_config
+from llem_core.contracts.launcher import Launcher
 from llem_core.contracts.sink import ResultSink
-from llem_core.deliver import deliver
-from llem_core.events import (
-    Event,
-    ExperimentFailed,
-    ExperimentFinished,
-    ExperimentStarted,
-    Listener,
-    PhaseChanged,
-)
-from llem_core.measure.harness import measure
-from llem_core.plugins import plugins
+from llem_core.errors import ConfigError
+from llem_core.events import Listener
 from llem_core.results.experiment import ExperimentResult
-from llem_core.results.store import check_writable, new_experiment_folder
-
-_HOOKS = {
-    ExperimentStarted: "llem_experiment_started",
-    PhaseChanged: "llem_experiment_phase_changed",
-    ExperimentFinished: "llem_experiment_finished",
-    ExperimentFailed: "llem_experiment_failed",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class SavedExperiment:
-    """A result and where it lies.
-
-    Attributes:
-        result: the result.
-        directory: its folder; ``None`` where nothing was to be written.
-        files: what was written, ``result.json`` first.
-    """
-
-    result: ExperimentResult
-    directory: Path | None
-    files: tuple[Path, ...]
+from llem_core.results.store import check_writable, new_study_folder
+from llem_core.results.study import StudyResult
+from llem_core.study.in_process import InProcessRunner, SavedExperiment
+from llem_core.study.loader import load_study_config, study_from, study_of
+from llem_core.study.preflight import check_study
+from llem_core.study.resume import resume_study
+from llem_core.study.runner import StudyRunner
 
 
 def run_experiment(
@@ -89,6 +65,66 @@ def run_experiment(
     return run_and_save(resolved, output, listener).result
 
 
+def run_study(
+    config: str
+    | os.PathLike[str]
+    | StudyConfig
+    | ExperimentConfig
+    | Mapping[str, Any]
+    | None = None,
+    /,
+    *,
+    output_dir: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | bool | None = None,
+    gaps: bool = True,
+    listener: Listener | None = None,
+    launcher: Launcher | None = None,
+) -> StudyResult:
+    """Run a study: every experiment in every cycle, each in a fresh process of its own.
+
+    Example::
+
+        from llenergymeasure import run_study
+
+        result = run_study(
+            {
+                "name": "batches",
+                "model": "shape:tiny-llama",
+                "sweep": {"pytorch.batch_size": [1, 4]},
+                "execution": {"n_cycles": 3, "config_gap_seconds": 5},
+            }
+        )
+        print(result.summary.energy_total_j, "J")
+
+    Args:
+        config: a ``StudyConfig``, the path of a study file (then the ``LLEM_*`` variables and
+            the user's configuration apply, as on the command line), what such a file holds, or
+            one experiment. It may be left out with ``resume``.
+        output_dir: folder in which the study's own folder is made; that of the user's
+            configuration if not given. The manifest and all results are written there.
+        resume: folder of a study to go on with; ``True`` for the latest unfinished one in
+            ``output_dir``.
+        gaps: whether to keep the pauses that the study asks for.
+        listener: is told of events while it runs.
+        launcher: gives each experiment its process; by default a fresh spawned one.
+
+    Returns:
+        The study's result. A run that failed is counted in it and raises nothing.
+
+    Raises:
+        pydantic.ValidationError: a configuration that cannot be.
+        ConfigError: a file or a data set that cannot be used.
+        PreFlightError: all problems that can be found before anything is loaded.
+        StudyError: the study cannot start, go on or resume.
+        KeyboardInterrupt: it was interrupted; it can be resumed.
+    """
+    output = load_user_config().output if output_dir is None else Path(output_dir)
+    wanted = None if config is None else _as_study(config)
+    study, directory = _begin(wanted, output, resume)
+    runner = StudyRunner(study, directory, launcher=launcher, listener=listener, gaps=gaps)
+    return _run(study, runner)
+
+
 def run_and_save(
     config: ExperimentConfig,
     output: Path | None,
@@ -102,12 +138,48 @@ def run_and_save(
     """
     if output is not None:
         check_writable(output)
-    finished = measure(config, _tell_plugins_and(listener))
-    if output is None:
-        return SavedExperiment(finished.result, None, ())
-    directory = new_experiment_folder(output, config.model, config.backend)
-    delivered = deliver(config, finished, directory, sinks)
-    return SavedExperiment(delivered.result, directory, delivered.files)
+    study = study_of(config)
+    runner = InProcessRunner(study, output, listener, tuple(sinks))
+    _run(study, runner)
+    return runner.saved[0]
+
+
+class _Runner(Protocol):
+    def run(self) -> StudyResult: ...
+
+
+def _run(study: StudyConfig, runner: _Runner) -> StudyResult:
+    """Run a study, whatever process its experiments get: all that is measured comes by here."""
+    result = runner.run()
+    assert result.study_design_hash == study.study_design_hash
+    return result
+
+
+def _begin(
+    study: StudyConfig | None, output: Path, resume: str | os.PathLike[str] | bool | None
+) -> tuple[StudyConfig, Path]:
+    """The study to run and its folder, new or not, after all that can be checked beforehand."""
+    if resume is not None and resume is not False:
+        found = resume_study(None if resume is True else Path(resume), output, study)
+        check_study(found.study, found.directory).raise_if_any()
+        return found.study, found.directory
+    if study is None:
+        raise ConfigError(
+            "there is no study to run; give a study file, a StudyConfig or a mapping, or "
+            "`resume` for one that has begun."
+        )
+    check_study(study, output).raise_if_any()
+    return study, new_study_folder(output, study.name)
+
+
+def _as_study(
+    config: str | os.PathLike[str] | StudyConfig | ExperimentConfig | Mapping[str, Any],
+) -> StudyConfig:
+    if isinstance(config, StudyConfig):
+        return config
+    if isinstance(config, ExperimentConfig):
+        return study_of(config)
+    return study_from(config) if isinstance(config, Mapping) else load_study_config(config)
 
 
 def _resolve(
@@ -120,17 +192,3 @@ def _resolve(
     if config is None:
         return ExperimentConfig.model_validate(fields or QUICKSTART)
     return load_experiment_config(config, fields)
-
-
-def _tell_plugins_and(listener: Listener | None) -> Listener:
-    def tell(event: Event) -> None:
-        hook = _HOOKS.get(type(event))
-        if hook is not None:
-            # A plugin's mistake in a mere notification must not cost a measurement; which one
-            # failed is not worth a night's run either.
-            with contextlib.suppress(Exception):
-                getattr(plugins().hook, hook)(event=event)
-        if listener is not None:
-            listener(event)
-
-    return tell

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes) -> Path:
+def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> Path:
     """Write a file so that a crash or a full disk leaves the old one, or none, in its place.
 
     The content goes to a temporary file in the same folder, is flushed to the disk, and takes
@@ -16,7 +17,7 @@ def write_atomically(path: Path, content: bytes) -> Path:
 
     Args:
         path: where the file shall stand; its folder must exist.
-        content: all of the file.
+        content: all of the file, or its parts in order, which are written as they come.
 
     Returns:
         ``path``.
@@ -31,7 +32,7 @@ def write_atomically(path: Path, content: bytes) -> Path:
         with os.fdopen(descriptor, "wb") as file:
             # mkstemp makes files that only their owner reads; results are ordinary files.
             os.fchmod(file.fileno(), 0o666 & ~_umask())
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)

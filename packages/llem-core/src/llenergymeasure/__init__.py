@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llem_core import __version__
-    from llem_core.api import run_experiment
+    from llem_core.api import run_experiment, run_study
     from llem_core.config import (
         BaselineConfig,
         DecoderConfig,
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         WarmupConfig,
         load_experiment_config,
     )
+    from llem_core.config.execution import ExecutionConfig
+    from llem_core.config.study import SkippedConfig, StudyConfig
     from llem_core.contracts import EnergySampler, InferenceBackend, ResultSink
     from llem_core.measure.flops import FlopsEstimator
     from llem_core.measure.state import StateManager
@@ -28,7 +30,14 @@ if TYPE_CHECKING:
     from llem_core.results.environment import EnvironmentSnapshot
     from llem_core.results.experiment import ExperimentResult
     from llem_core.results.flops import FlopsResult
+    from llem_core.results.study import StudyResult, StudySummary
     from llem_core.results.warmup import WarmupResult
+    from llem_core.study.grid import expand_grid
+    from llem_core.study.loader import load_study_config
+    from llem_core.study.manifest import StudyManifest
+    from llem_core.study.manifest_writer import ManifestWriter
+    from llem_core.study.plan import apply_cycles
+    from llem_core.study.runner import StudyRunner
 
 _HOMES = {
     "__version__": "llem_core",
@@ -51,6 +60,18 @@ _HOMES = {
     "ExperimentResult": "llem_core.results.experiment",
     "FlopsResult": "llem_core.results.flops",
     "WarmupResult": "llem_core.results.warmup",
+    "ExecutionConfig": "llem_core.config.execution",
+    "SkippedConfig": "llem_core.config.study",
+    "StudyConfig": "llem_core.config.study",
+    "StudyResult": "llem_core.results.study",
+    "StudySummary": "llem_core.results.study",
+    "StudyManifest": "llem_core.study.manifest",
+    "ManifestWriter": "llem_core.study.manifest_writer",
+    "StudyRunner": "llem_core.study.runner",
+    "run_study": "llem_core.api",
+    "load_study_config": "llem_core.study.loader",
+    "expand_grid": "llem_core.study.grid",
+    "apply_cycles": "llem_core.study.plan",
 }
 
 __all__ = [
@@ -60,20 +81,32 @@ __all__ = [
     "EnergyConfig",
     "EnergySampler",
     "EnvironmentSnapshot",
+    "ExecutionConfig",
     "ExperimentConfig",
     "ExperimentResult",
     "FlopsEstimator",
     "FlopsResult",
     "InferenceBackend",
     "LoRAConfig",
+    "ManifestWriter",
     "ResultSink",
+    "SkippedConfig",
     "StateManager",
+    "StudyConfig",
+    "StudyManifest",
+    "StudyResult",
+    "StudyRunner",
+    "StudySummary",
     "WarmupConfig",
     "WarmupResult",
     "__version__",
     "aggregate_results",
+    "apply_cycles",
+    "expand_grid",
     "load_experiment_config",
+    "load_study_config",
     "run_experiment",
+    "run_study",
 ]
 
 

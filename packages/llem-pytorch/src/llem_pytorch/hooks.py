@@ -28,6 +28,10 @@ def _check(workload: Workload) -> CheckReport:
     return check(workload)
 
 
+def _warm_import() -> None:
+    import llem_pytorch.backend  # noqa: F401
+
+
 def _availability() -> Availability:
     try:
         reason = f"torch {version('torch')}, transformers {version('transformers')}"
@@ -49,5 +53,6 @@ def llem_backends() -> list[BackendSpec]:
             create=_create,
             check=_check,
             availability=_availability,
+            warm_import=_warm_import,
         )
     ]

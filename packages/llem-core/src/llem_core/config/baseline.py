@@ -17,3 +17,11 @@ class BaselineConfig(BaseModel):
     duration_seconds: float = Field(
         30.0, ge=0.1, le=3600, description="Length of each of the two baselines (s)."
     )
+    cache_ttl_seconds: float = Field(
+        1800.0,
+        ge=0,
+        le=86_400,
+        description="Within a study, a baseline is used again for this long (s); 0 measures it "
+        "anew for each experiment. The one with the model loaded is used again by the same "
+        "configuration alone.",
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from llem_core.config.errors import config_error
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.layers import from_environment, merge
 from llem_core.config.sections import DEFAULT_BACKEND, hoist
+from llem_core.config.study import STUDY_KEYS
 from llem_core.config.user import UserConfig, load_user_config
 from llem_core.config.yaml import read_yaml
 from llem_core.errors import ConfigError
 from llem_core.plugins import plugins
 
-STUDY_KEYS = frozenset({"name", "base", "sweep", "experiments", "execution"})
+__all__ = ["STUDY_KEYS", "environment_settings", "load_experiment_config"]
 
 
 def load_experiment_config(
@@ -48,7 +49,9 @@ def load_experiment_config(
     study = sorted(STUDY_KEYS & set(content))
     if study:
         raise ConfigError(
-            f"{path}: {', '.join(study)} belong to a study; this is read as one experiment."
+            f"{path}: {', '.join(study)} {'belongs' if len(study) == 1 else 'belong'} to a study, "
+            "and this is read as one experiment; read it with load_study_config or run_study, or "
+            "remove what belongs to a study."
         )
     user = load_user_config() if user is None else user
     settings, _ = environment_settings(environ)
@@ -66,13 +69,19 @@ def load_experiment_config(
 
 
 def environment_settings(
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None, also: Iterable[str] = ()
 ) -> tuple[dict[str, Any], list[str]]:
-    """Settings of an experiment in ``LLEM_*`` variables, and remarks on those that set none."""
+    """Settings of an experiment in ``LLEM_*`` variables, and remarks on those that set none.
+
+    Args:
+        environ: the environment; that of the process if not given.
+        also: names that a path may begin with, beside those of an experiment: ``execution``
+            where a study is read.
+    """
     environ = os.environ if environ is None else environ
     if not any(name.startswith("LLEM_") for name in environ):
         return {}, []
-    known = [*ExperimentConfig.model_fields, *plugins().section_names()]
+    known = [*ExperimentConfig.model_fields, *plugins().section_names(), *also]
     return from_environment(environ, known)
 
 

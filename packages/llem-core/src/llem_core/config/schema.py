@@ -7,6 +7,7 @@ from typing import Any
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.section import BackendSection
 from llem_core.plugins import plugins
+from llem_core.plugins.suspect import why_unbuildable
 
 
 def experiment_schema() -> dict[str, Any]:
@@ -26,6 +27,8 @@ def experiment_schema() -> dict[str, Any]:
     for name in known.section_names():
         model = known.section(name)
         assert model is not None
+        if why_unbuildable(model):  # `llem config` tells of it
+            continue
         section = model.model_json_schema(ref_template="#/$defs/{model}")
         definitions.update(section.pop("$defs", {}))
         if issubclass(model, BackendSection):

@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import PydanticCustomError
 
+from llem_core.config.layers import merge
 from llem_core.contracts.section import BackendSection, Section
+from llem_core.errors import PluginError
 from llem_core.plugins import plugins
+from llem_core.plugins.disabled import DISABLE_VARIABLE
+from llem_core.plugins.reasons import told
 from llem_core.plugins.registry import DISTRIBUTIONS
 
 DEFAULT_BACKEND = "pytorch"
@@ -60,6 +65,19 @@ def hoist(data: Mapping[str, Any], backend: Any) -> dict[str, Any]:
     return hoisted
 
 
+def lay(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one layer over another before it is known which backend will run.
+
+    A shared inference field in ``over`` wins over the same field in any backend's section of
+    ``below``, where it would otherwise win once the section is resolved.
+    """
+    cleared = dict(below)
+    for name, section in below.items():
+        if isinstance(section, Mapping) and _may_be_backend(name):
+            cleared[name] = _yielding(section, over)
+    return merge(cleared, over)
+
+
 def bind(marked: Any) -> Section:
     """Validate one section with the model of the plugin that owns it."""
     if isinstance(marked, Section):
@@ -74,7 +92,29 @@ def bind(marked: Any) -> Section:
         return value
     if issubclass(owner, BackendSection) and isinstance(value, dict):
         value = _split(value)[1]
-    return owner.model_validate(value)
+    try:
+        return owner.model_validate(value)
+    except (PydanticUserError, PydanticUndefinedAnnotation) as error:
+        raise PluginError(
+            f"the section {marked.name!r} cannot be used, by a mistake of the plugin that owns it "
+            f"({told(error)}); tell its author, or turn it off with {DISABLE_VARIABLE}"
+        ) from error
+
+
+def _yielding(section: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """A backend's section without the shared fields that a higher layer sets."""
+    kept = dict(section)
+    for field in BackendSection.SHARED_FIELDS & over.keys() & section.keys():
+        if isinstance(kept[field], Mapping) and isinstance(over[field], Mapping):
+            kept[field] = merge(kept[field], over[field])
+        else:
+            del kept[field]
+    return kept
+
+
+def _may_be_backend(name: str) -> bool:
+    known = plugins()
+    return name in known.backends or known.section(name) is None
 
 
 def _split(section: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -11,6 +11,12 @@ from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.hashing import short_hash
 
+STUDY_KEYS = frozenset({"name", "base", "sweep", "experiments", "execution"})
+"""Keys of a study file that no experiment file has."""
+
+NAME_PATTERN = r"^\w[\w.+-]*$"
+"""What names a study can be part of a folder's name on every system, and needs no quotes."""
+
 
 class SkippedConfig(BaseModel):
     """A combination of the sweep that is no valid experiment, and why."""
@@ -31,7 +37,12 @@ class StudyConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field("study", min_length=1, description="Name of the study and of its folder.")
+    name: str = Field(
+        "study",
+        max_length=100,
+        pattern=NAME_PATTERN,
+        description="Name of the study and of its folder: letters, digits and `._+-`.",
+    )
     experiments: tuple[ExperimentConfig, ...] = Field(
         min_length=1, description="The configurations, each once, in the order of the file."
     )
@@ -43,6 +54,12 @@ class StudyConfig(BaseModel):
     )
     merged: tuple[str, ...] = Field(
         (), description="A sentence for each set of identical combinations that became one."
+    )
+    n_generated: int = Field(
+        0,
+        ge=0,
+        description="Combinations that the file stands for: the experiments, those skipped and "
+        "those merged away.",
     )
     execution: ExecutionConfig = Field(
         default_factory=ExecutionConfig, description="How the study is run."

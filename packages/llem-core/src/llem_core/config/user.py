@@ -34,6 +34,14 @@ class UserConfig(BaseModel):
         energy = self.energy.model_dump(exclude_unset=True)
         return {"energy": energy} if energy else {}
 
+    def execution_defaults(self) -> dict[str, Any]:
+        """What this file says about ``execution``, as raw fields."""
+        gaps = {
+            "config_gap_seconds": self.config_gap_seconds,
+            "cycle_gap_seconds": self.cycle_gap_seconds,
+        }
+        return {name: seconds for name, seconds in gaps.items() if seconds is not None}
+
 
 def user_config_path() -> Path:
     """Where the user's configuration is looked for."""

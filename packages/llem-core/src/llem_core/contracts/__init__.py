@@ -2,14 +2,24 @@
 
 ``hookspecs`` has the hooks, ``backend``, ``sampler`` and ``sink`` one base class and one spec
 each with a whole working example, ``section`` the base of a plugin's configuration,
-``workload`` what goes into a plugin and ``readings`` what comes out of it.
+``workload`` what goes into a plugin and ``readings`` what comes out of it. ``launcher`` has
+how a study gives its experiments their processes, ``messages`` what passes between them.
 """
 
 from llem_core.atomic import write_atomically
 from llem_core.contracts.backend import BackendSpec, InferenceBackend
 from llem_core.contracts.decoder import DecoderConfig
 from llem_core.contracts.hookspecs import CONTRACT_VERSION, hookimpl
+from llem_core.contracts.launcher import Launcher, Running
 from llem_core.contracts.lora import LoRAConfig
+from llem_core.contracts.messages import (
+    LaunchFailure,
+    LaunchResult,
+    LaunchSuccess,
+    LaunchTask,
+    decode,
+    encode,
+)
 from llem_core.contracts.readings import (
     Availability,
     BatchOutput,
@@ -29,6 +39,7 @@ from llem_core.contracts.sampler import EnergySampler, SamplerSettings, SamplerS
 from llem_core.contracts.section import BackendSection, Section
 from llem_core.contracts.sink import ResultSink, SinkSpec
 from llem_core.contracts.workload import Batch, Precision, Prompt, Workload
+from llem_core.events import Event
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -45,7 +56,13 @@ __all__ = [
     "EnergyMethod",
     "EnergyReading",
     "EnergySampler",
+    "Event",
     "InferenceBackend",
+    "LaunchFailure",
+    "LaunchResult",
+    "LaunchSuccess",
+    "LaunchTask",
+    "Launcher",
     "LoRAConfig",
     "MemoryReading",
     "ModelInfo",
@@ -54,12 +71,15 @@ __all__ = [
     "Prompt",
     "RequestOutput",
     "ResultSink",
+    "Running",
     "SamplerSettings",
     "SamplerSpec",
     "Section",
     "SinkSpec",
     "UncertaintyComponent",
     "Workload",
+    "decode",
+    "encode",
     "hookimpl",
     "write_atomically",
 ]

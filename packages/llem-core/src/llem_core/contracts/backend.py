@@ -150,6 +150,8 @@ class BackendSpec:
         check: looks at a workload without loading the model or importing its engine, in
             well under a second, and says what is wrong with it.
         availability: whether the engine is installed and usable here.
+        warm_import: imports the engine and does nothing else; called in a process that will
+            soon be asked for ``create``, while a study pauses.
     """
 
     name: str
@@ -158,3 +160,4 @@ class BackendSpec:
     create: Callable[[Workload], InferenceBackend]
     check: Callable[[Workload], CheckReport]
     availability: Callable[[], Availability] = _always_usable
+    warm_import: Callable[[], None] | None = None

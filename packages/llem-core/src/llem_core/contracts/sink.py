@@ -82,6 +82,7 @@ class SinkSpec:
         section: class of its configuration, if it has any.
         always_on: whether it receives every result; otherwise only where the experiment file
             has its section.
+        every_study: whether it receives every study even where it is not always on.
     """
 
     name: str
@@ -89,3 +90,4 @@ class SinkSpec:
     create: Callable[[Section | None], ResultSink]
     section: type[Section] | None = None
     always_on: bool = False
+    every_study: bool = False

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from llem_core.contracts.readings import EnergyReading, ModelInfo
+from llem_core.contracts.readings import ModelInfo
 from llem_core.measure.baseline import idle_power
 from llem_core.measure.energy import record_energy
+from llem_core.measure.energy_doubts import energy_doubts
 from llem_core.measure.energy_fields import energy_fields
 from llem_core.measure.flops import FlopsEstimator
+from llem_core.measure.idle import Idle
+from llem_core.measure.idleness import idle_doubts
 from llem_core.measure.measured import Measured
 from llem_core.measure.phases import phase_energy
 from llem_core.measure.prompts import fingerprint
@@ -40,8 +43,11 @@ def assemble(measured: Measured) -> FinishedExperiment:
     samples = measured.measured.samples if measured.measured else ()
     thermal = thermal_record(samples, used)
     warnings = [
-        *doubts(measured.config, measured.infos, measured.processes, aggregate, energy),
+        *energy_doubts(measured.config.energy, energy, fields["uncertainty"], aggregate.duration_s),
+        *doubts(measured.config, measured.infos, measured.processes, aggregate),
         *baseline_doubts(loaded, fields["mean_power_w"], estimated=energy.method == "estimated"),
+        *idle_doubts(measured.baseline, "before load", uuids, kind),
+        *idle_doubts(measured.loaded_baseline, "with the model loaded", uuids, kind),
         *throttling_doubts(thermal),
         *measured.meter_failures,
     ]
@@ -64,12 +70,11 @@ def assemble(measured: Measured) -> FinishedExperiment:
     return FinishedExperiment(result, rows, tuple(measured.processes), measured.started_s)
 
 
-def _baseline(measured: Measured, readings: Sequence[EnergyReading]) -> IdlePower | None:
-    if not readings:
+def _baseline(measured: Measured, idle: Idle | None) -> IdlePower | None:
+    if idle is None or not idle.readings:
         return None
-    opened_s = measured.measured.started_s if measured.measured else readings[-1].ended_s
-    idle = idle_power(readings, measured.uuids, measured.device_kind)
-    return idle.model_copy(update={"age_s": opened_s - readings[-1].ended_s})
+    opened_s = measured.measured.started_s if measured.measured else idle.ended_s
+    return idle_power(idle, measured.uuids, measured.device_kind, opened_s)
 
 
 def _identity_fields(measured: Measured) -> dict[str, Any]:

@@ -1,75 +1,118 @@
-"""Idle power from the readings of a baseline's parts."""
+"""Idle power from the readings of a baseline's parts.
+
+The baseline P_b is the energy of its m parts over their time. Its standard uncertainty is
+
+    u(P_b) = max(s/√m, u_meter)
+
+s
+    Standard deviation of the mean powers of the parts, a Type A evaluation with m − 1 degrees of
+    freedom (JCGM 100:2008, 4.2.3). It holds all that varies from part to part: the idle power
+    itself, and the meter's edges and quantisation.
+u_meter
+    The meter's own statement over the whole baseline. Since the scatter holds the same effects
+    they are not added to it, which would count them twice (JCGM 100:2008, 4.3.10); the statement
+    is a floor below which few parts that agree by chance cannot push the scatter.
+
+A baseline of an earlier experiment was measured at another time, and what idle power did since is
+not in s/√m. The idle power of now is taken as one more draw of what the parts were drawn from,
+which gives s·√(1 + 1/m) in place of s/√m for a cached one. A drift that is larger than the scatter
+of the parts is not covered; the time to live bounds it.
+"""
 
 from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections.abc import Collection, Sequence
 
-from llem_core.contracts.readings import EnergyReading
-from llem_core.measure.domains import is_used, standard_uncertainty
+from llem_core.contracts.readings import DomainReading, EnergyReading
+from llem_core.measure.combine import combined
+from llem_core.measure.domains import used_domains
+from llem_core.measure.idle import Idle
 from llem_core.results.energy import IdlePower
 
-PARTS = 5
-"""Parts that a baseline is divided into; their scatter is its spread."""
 
-
-def idle_power(
-    readings: Sequence[EnergyReading], uuids: Collection[str], device_kind: str
-) -> IdlePower:
+def idle_power(idle: Idle, uuids: Collection[str], device_kind: str, opened_s: float) -> IdlePower:
     """Mean idle power of the domains in use, with its spread and standard uncertainty.
 
-    The standard error is ``sqrt(s²/m + u²)``: ``s`` the standard deviation of the mean power of
-    the ``m`` parts, ``u`` the meter's own standard uncertainty over the whole baseline.
-
     Args:
-        readings: one a part.
+        idle: the baseline.
         uuids: GPUs that the experiment uses.
         device_kind: where it runs.
+        opened_s: monotonic time at which the measured window opened.
     """
-    duration_s = sum(reading.duration_s for reading in readings)
-    ended_s = readings[-1].ended_s if readings else time.monotonic()
-    powers: list[float] = []
-    by_device: dict[str, float] = {}
-    meter_j = 0.0
-    reason = None if readings else "the baseline has no reading"
-    for reading in readings:
-        used = [d for d in reading.domains if is_used(d, reading.domains, uuids, device_kind)]
-        missing = [d for d in used if d.energy_j is None]
-        if missing or not used:
-            reason = missing[0].reason if missing else "the sampler saw no device in use"
-            break
-        powers.append(sum(d.energy_j or 0.0 for d in used) / reading.duration_s)
-        for domain in used:
-            share_j = (domain.energy_j or 0.0) / duration_s
-            by_device[domain.name] = by_device.get(domain.name, 0.0) + share_j
-        meter_j = math.hypot(meter_j, standard_uncertainty(used, "comparison"))
-    age_s = time.monotonic() - ended_s
-    if reason is not None:
-        return _missing(reason, len(readings), duration_s, age_s)
-    spread_w = statistics.stdev(powers) if len(powers) > 1 else None
-    scatter_w = (spread_w or 0.0) / math.sqrt(len(powers))
-    return IdlePower(
-        power_w=sum(by_device.values()),
-        reason=None,
-        spread_w=spread_w,
-        standard_error_w=math.hypot(scatter_w, meter_j / duration_s),
-        n_parts=len(powers),
-        duration_s=duration_s,
-        age_s=age_s,
-        per_device_w=by_device,
-    )
-
-
-def _missing(reason: str, parts: int, duration_s: float, age_s: float) -> IdlePower:
-    return IdlePower(
+    parts = [used_domains(reading, uuids, device_kind) for reading in idle.readings]
+    duration_s = math.fsum(reading.duration_s for reading in idle.readings)
+    reason = _why_missing(parts)
+    missing = IdlePower(
         power_w=None,
         reason=reason,
         spread_w=None,
         standard_error_w=None,
-        n_parts=parts,
+        degrees_of_freedom=None,
+        trend_w=None,
+        n_parts=len(parts),
         duration_s=duration_s,
-        age_s=age_s,
+        age_s=opened_s - idle.ended_s,
+        cached=idle.cached,
         per_device_w={},
     )
+    if reason is not None:
+        return missing
+    powers = part_powers(idle.readings, uuids, device_kind)
+    by_device = _by_device(parts, duration_s)
+    spread_w = statistics.stdev(powers) if len(powers) > 1 else None
+    share = 1 / len(powers)
+    scatter_w = (spread_w or 0.0) * math.sqrt(1 + share if idle.cached else share)
+    # Edges of neighbouring parts err against each other; taken as independent they are a bound.
+    meter_w = math.hypot(*(combined(part, "comparison") for part in parts)) / duration_s
+    return missing.model_copy(
+        update={
+            "power_w": math.fsum(by_device.values()),
+            "spread_w": spread_w,
+            "standard_error_w": max(scatter_w, meter_w),
+            "degrees_of_freedom": len(powers) - 1.0 if scatter_w > meter_w else None,
+            "trend_w": slope(powers) * (len(powers) - 1) if len(powers) > 1 else None,
+            "per_device_w": by_device,
+        }
+    )
+
+
+def part_powers(
+    readings: Sequence[EnergyReading], uuids: Collection[str], device_kind: str
+) -> list[float]:
+    """Mean power of the domains in use, part by part (W); parts without a reading are left out."""
+    parts = [(r.duration_s, used_domains(r, uuids, device_kind)) for r in readings]
+    return [
+        math.fsum(d.energy_j or 0.0 for d in used) / duration_s
+        for duration_s, used in parts
+        if used and all(d.energy_j is not None for d in used)
+    ]
+
+
+def slope(values: Sequence[float]) -> float:
+    """Slope of the least-squares line through equally spaced values, a step of 1 apart."""
+    middle = (len(values) - 1) / 2
+    spread = math.fsum((i - middle) ** 2 for i in range(len(values)))
+    return math.fsum((i - middle) * value for i, value in enumerate(values)) / spread
+
+
+def _why_missing(parts: Sequence[Sequence[DomainReading]]) -> str | None:
+    if not parts:
+        return "the baseline has no reading"
+    for used in parts:
+        if not used:
+            return "the sampler saw no device in use during the baseline"
+        missing = next((d for d in used if d.energy_j is None), None)
+        if missing is not None:
+            return f"{missing.label or missing.name}: {missing.reason or 'no reading'}"
+    return None
+
+
+def _by_device(parts: Sequence[Sequence[DomainReading]], duration_s: float) -> dict[str, float]:
+    by_device: dict[str, float] = {}
+    for used in parts:
+        for domain in used:
+            share_w = (domain.energy_j or 0.0) / duration_s
+            by_device[domain.name] = by_device.get(domain.name, 0.0) + share_w
+    return by_device

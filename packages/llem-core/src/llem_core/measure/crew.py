@@ -43,6 +43,14 @@ class Command(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """A command and its arguments."""
+
+    command: Command
+    arguments: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a child says when a command is done: a value, or an error's type and message."""
 
@@ -105,9 +113,9 @@ class CrewEngine:
         """Start all processes and wait, without spinning, until the last is done."""
         self._tell(Command.RUN)
 
-    def run_prefill(self) -> None:
-        """One prefill pass in every process."""
-        self._tell(Command.RUN_PREFILL)
+    def run_prefill(self, passes: int) -> None:
+        """Prefill passes in every process, which wait for each other only after the last."""
+        self._tell(Command.RUN_PREFILL, passes)
 
     def collect(self) -> list[ProcessResult]:
         """The raw result of every process."""
@@ -129,10 +137,10 @@ class CrewEngine:
                 child.kill()
                 child.join()
 
-    def _tell(self, command: Command) -> list[Any]:
+    def _tell(self, command: Command, *arguments: int) -> list[Any]:
         for rank, pipe in enumerate(self._pipes):
             try:
-                pipe.send(command)
+                pipe.send(Order(command, arguments))
             except OSError as error:
                 raise BackendError(self._death(rank)) from error
         answers: dict[int, Answer] = {}
@@ -184,21 +192,22 @@ def _child_main(
     engine = LocalEngine(ExperimentConfig.model_validate(config), prompts, rank, size)
     try:
         while True:
-            command = pipe.recv()
-            pipe.send(_obey(engine, command))
+            order = pipe.recv()
+            assert isinstance(order, Order)
+            pipe.send(_obey(engine, order))
     except (EOFError, OSError):
         pass  # the parent closed the pipe: we are done
     finally:
         engine.unload()
 
 
-def _obey(engine: LocalEngine, command: Command) -> Answer:
+def _obey(engine: LocalEngine, order: Order) -> Answer:
     try:
-        if command is Command.WARM_UP:
+        if order.command is Command.WARM_UP:
             engine.warm_up(lambda *_: None)
             return Answer()
-        value = getattr(engine, command.value)()
-        if command is Command.COLLECT:
+        value = getattr(engine, order.command.value)(*order.arguments)
+        if order.command is Command.COLLECT:
             value = [result.model_dump() for result in value]
         return Answer(value)
     except LLEMError as error:

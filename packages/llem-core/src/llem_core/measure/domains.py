@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Sequence
-from typing import Literal
+from collections.abc import Collection, Sequence
 
-from llem_core.contracts.readings import DomainReading
+from llem_core.contracts.readings import DomainReading, EnergyReading
 
 
 def is_used(
@@ -30,15 +28,9 @@ def is_used(
     return sum(other.kind == "gpu" for other in domains) == 1
 
 
-def standard_uncertainty(
-    domains: Iterable[DomainReading], scope: Literal["comparison", "absolute"]
-) -> float:
-    """Root of the sum of squares of the components of one scope, in joules (k = 1)."""
-    return math.sqrt(
-        math.fsum(
-            component.standard_j**2
-            for domain in domains
-            for component in domain.uncertainty
-            if component.scope == scope
-        )
-    )
+def used_domains(
+    reading: EnergyReading, uuids: Collection[str], device_kind: str
+) -> tuple[DomainReading, ...]:
+    """The domains of a reading that are in the experiment's total."""
+    every = reading.domains
+    return tuple(d for d in every if is_used(d, every, uuids, device_kind))

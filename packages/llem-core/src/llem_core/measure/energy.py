@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from llem_core.contracts.readings import DomainReading, EnergyMethod, EnergyReading
-from llem_core.measure.domains import is_used
+from llem_core.measure.domains import used_domains
 from llem_core.results.energy import DomainEnergy, EnergyBreakdown
 
 
@@ -52,7 +52,7 @@ def record_energy(
     """
     if reading is None:
         return RecordedEnergy(None, reason or "nothing measured energy")
-    used = [d for d in reading.domains if is_used(d, reading.domains, uuids, device_kind)]
+    used = used_domains(reading, uuids, device_kind)
     computing = [d for d in used if d.kind == device_kind] or used
     missing = [d for d in computing if d.energy_j is None]
     warnings = list(reading.warnings)

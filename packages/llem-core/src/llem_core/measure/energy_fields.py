@@ -76,9 +76,13 @@ def _reasons(
     estimated = energy.method == "estimated"
     no_tokens = "there are no output tokens"
     no_adjusted = no_loaded if has_total else no_total
+    silent = [d.label or d.name for d in energy.used if not d.uncertainty]
     no_uncertainty = (
-        "an estimate has no known uncertainty" if estimated else "the sampler states none"
+        "an estimate has no known uncertainty"
+        if estimated
+        else f"the sampler states none for {', '.join(silent)}"
     )
+    unchecked = [d.label or d.name for d in energy.used if d.cross_check_j is None]
     off = not measured.config.energy.cross_check
     reasons = {
         "energy_total_j": no_total,
@@ -92,7 +96,9 @@ def _reasons(
         "energy_uncertainty_absolute_j": no_uncertainty if has_total else no_total,
         "energy_cross_check_j": "energy.cross_check is off"
         if off
-        else ("the sampler has no second method here" if has_total else no_total),
+        else f"the sampler has no second method for {', '.join(unchecked)}"
+        if has_total
+        else no_total,
         "mean_power_w": no_total,
         "peak_power_w": "the sampler gave no power samples in the window"
         if has_total

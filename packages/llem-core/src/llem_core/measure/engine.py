@@ -41,8 +41,8 @@ class Engine(Protocol):
     def collect(self) -> list[ProcessResult]:
         """Read out what ``run`` did, a result a process."""
 
-    def run_prefill(self) -> None:
-        """Process all prompts for their first token only."""
+    def run_prefill(self, passes: int) -> None:
+        """Process all prompts for their first token only, so many times over."""
 
     def prepare_prefill(self) -> None:
         """Make the batches of ``run_prefill``."""
@@ -114,10 +114,11 @@ class LocalEngine:
         with backend_errors("generating"):
             self._run = run_batches(self._loaded, self._batches)
 
-    def run_prefill(self) -> None:
-        """Run the prefill batches once."""
+    def run_prefill(self, passes: int) -> None:
+        """Run the prefill batches, so many times over."""
         with backend_errors("generating first tokens"):
-            run_batches(self._loaded, self._prefill_batches)
+            for _ in range(passes):
+                run_batches(self._loaded, self._prefill_batches)
 
     def collect(self) -> list[ProcessResult]:
         """Read memory, counts and times of the last ``run``."""

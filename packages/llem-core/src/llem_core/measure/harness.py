@@ -13,12 +13,14 @@ from llem_core.contracts.workload import Prompt
 from llem_core.environment import take_snapshot
 from llem_core.events import ExperimentFinished, ExperimentStarted, Listener, Phase
 from llem_core.measure.assemble import assemble
-from llem_core.measure.baseline import PARTS
+from llem_core.measure.baseline_cache import BaselineCache
 from llem_core.measure.crew import CrewEngine
 from llem_core.measure.engine import Engine, LocalEngine
+from llem_core.measure.idle import Idle, IdleTimes
+from llem_core.measure.idleness import noticed
 from llem_core.measure.measured import Measured
 from llem_core.measure.meter import SESSION, Meter
-from llem_core.measure.phases import LONGEST_S
+from llem_core.measure.phases import passes_for
 from llem_core.measure.preflight import check
 from llem_core.measure.prompts import load_prompts
 from llem_core.measure.select import start_sampler
@@ -31,7 +33,11 @@ EngineFactory = Callable[[ExperimentConfig, list[Prompt]], Engine]
 
 
 def measure(
-    config: ExperimentConfig, listener: Listener, engine_factory: EngineFactory | None = None
+    config: ExperimentConfig,
+    listener: Listener,
+    engine_factory: EngineFactory | None = None,
+    *,
+    baselines: BaselineCache | None = None,
 ) -> FinishedExperiment:
     """Measure one experiment in this process.
 
@@ -43,13 +49,14 @@ def measure(
         config: the experiment.
         listener: is told of events; never while a window is open.
         engine_factory: makes the engine; by the configuration if not given.
+        baselines: of earlier experiments of the study, to use and to add to.
 
     Raises:
         LLEMError: the experiment has no result; everything has been freed.
     """
     state = StateManager(config.measurement_config_hash, listener)
     try:
-        finished = _Run(config, state, engine_factory or make_engine).measure()
+        finished = _Run(config, state, engine_factory or make_engine, baselines).measure()
     except BaseException as error:
         state.fail(error)
         raise
@@ -77,8 +84,8 @@ def make_engine(config: ExperimentConfig, prompts: list[Prompt]) -> Engine:
 class _Readings:
     """What the meter gave, window by window."""
 
-    baseline: list[EnergyReading]
-    loaded: list[EnergyReading]
+    baseline: Idle | None = None
+    loaded: Idle | None = None
     measured: EnergyReading | None = None
     prefill: EnergyReading | None = None
     session: EnergyReading | None = None
@@ -89,13 +96,19 @@ class _Run:
     """One walk through the steps; every step is a method."""
 
     def __init__(
-        self, config: ExperimentConfig, state: StateManager, engine_factory: EngineFactory
+        self,
+        config: ExperimentConfig,
+        state: StateManager,
+        engine_factory: EngineFactory,
+        cache: BaselineCache | None,
     ) -> None:
         self.config = config
         self.state = state
         self.engine_factory = engine_factory
         self.started_at = _now()
-        self.readings = _Readings([], [])
+        self.cache = cache
+        self.idle_times: IdleTimes | None = None
+        self.readings = _Readings()
 
     def measure(self) -> FinishedExperiment:
         config = self.config
@@ -125,7 +138,8 @@ class _Run:
     def run_engine(
         self, engine: Engine, meter: Meter
     ) -> tuple[list[ModelInfo], list[ProcessResult]]:
-        self.idle(meter, Phase.BASELINE, self.readings.baseline)
+        self.idle_times = IdleTimes(self.config, meter, self.cache, self.state.progress)
+        self.readings.baseline = self.idle(Phase.BASELINE, [])
         self.state.enter(Phase.LOAD)
         infos = engine.load()
         self.state.enter(Phase.PREPARE)
@@ -133,7 +147,7 @@ class _Run:
         self.state.enter(Phase.WARMUP)
         engine.warm_up(self.state.progress)
         time.sleep(self.config.warmup.thermal_floor_seconds)
-        self.idle(meter, Phase.LOADED_BASELINE, self.readings.loaded)
+        self.readings.loaded = self.idle(Phase.LOADED_BASELINE, infos)
         self.state.enter(Phase.MEASURE)
         engine.settle()
         meter.begin(Phase.MEASURE)
@@ -144,26 +158,27 @@ class _Run:
             self.phase_passes(engine, meter)
         return infos, processes
 
-    def idle(self, meter: Meter, phase: Phase, into: list[EnergyReading]) -> None:
-        if not (self.config.baseline.enabled and meter.active):
-            return
+    def idle(self, phase: Phase, infos: list[ModelInfo]) -> Idle | None:
+        times = self.idle_times
+        if times is None or not times.wanted:
+            return None
         self.state.enter(phase)
-        duration_s = self.config.baseline.duration_seconds
-        into.extend(meter.idle(phase, duration_s, PARTS, self.state.progress))
+        devices = (device for info in infos for device in info.devices)
+        return times.take(phase, {device.uuid for device in devices if device.uuid})
 
     def phase_passes(self, engine: Engine, meter: Meter) -> None:
         self.state.enter(Phase.PHASE_PASSES)
         engine.prepare_prefill()
-        engine.run_prefill()
+        engine.run_prefill(1)
+        started_s = time.monotonic()
+        engine.run_prefill(1)
         measured = self.readings.measured
-        enough_s = min(LONGEST_S, measured.duration_s if measured else LONGEST_S)
+        passes = passes_for(time.monotonic() - started_s, measured.duration_s if measured else None)
         engine.settle()
         meter.begin(Phase.PHASE_PASSES)
-        started_s = time.monotonic()
-        while not self.readings.prefill_passes or time.monotonic() - started_s < enough_s:
-            engine.run_prefill()
-            self.readings.prefill_passes += 1
+        engine.run_prefill(passes)
         self.readings.prefill = meter.end(Phase.PHASE_PASSES)
+        self.readings.prefill_passes = passes
 
     def finish(
         self,
@@ -176,29 +191,35 @@ class _Run:
     ) -> FinishedExperiment:
         self.state.enter(Phase.ASSEMBLE)
         readings = self.readings
-        return assemble(
-            Measured(
-                config=self.config,
-                environment=environment,
-                report=report,
-                prompts=prompts,
-                infos=infos,
-                processes=processes,
-                started_at=self.started_at,
-                finished_at=_now(),
-                started_s=self.state.started_s,
-                history=self.state.history,
-                energy_source=meter.name,
-                no_energy_reason=meter.reason,
-                meter_failures=meter.failures,
-                baseline=readings.baseline,
-                loaded_baseline=readings.loaded,
-                measured=readings.measured,
-                prefill=readings.prefill,
-                prefill_passes=readings.prefill_passes,
-                session=readings.session,
-            )
+        measured = Measured(
+            config=self.config,
+            environment=environment,
+            report=report,
+            prompts=prompts,
+            infos=infos,
+            processes=processes,
+            started_at=self.started_at,
+            finished_at=_now(),
+            started_s=self.state.started_s,
+            history=self.state.history,
+            energy_source=meter.name,
+            no_energy_reason=meter.reason,
+            meter_failures=meter.failures,
+            baseline=readings.baseline,
+            loaded_baseline=readings.loaded,
+            measured=readings.measured,
+            prefill=readings.prefill,
+            prefill_passes=readings.prefill_passes,
+            session=readings.session,
         )
+        self.keep(measured)
+        return assemble(measured)
+
+    def keep(self, measured: Measured) -> None:
+        for idle in (measured.baseline, measured.loaded_baseline):
+            sound = not noticed(idle, measured.uuids, measured.device_kind)
+            if self.idle_times is not None and sound:
+                self.idle_times.keep(idle)
 
 
 def _now() -> str:

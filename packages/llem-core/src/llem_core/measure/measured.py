@@ -8,6 +8,7 @@ from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.readings import CheckReport, EnergyReading, ModelInfo
 from llem_core.contracts.workload import Prompt
 from llem_core.events import Phase
+from llem_core.measure.idle import Idle
 from llem_core.results.environment import EnvironmentSnapshot
 from llem_core.results.process import ProcessResult
 
@@ -29,8 +30,8 @@ class Measured:
     energy_source: str | None
     no_energy_reason: str | None
     meter_failures: list[str]
-    baseline: list[EnergyReading]
-    loaded_baseline: list[EnergyReading]
+    baseline: Idle | None
+    loaded_baseline: Idle | None
     measured: EnergyReading | None
     prefill: EnergyReading | None
     prefill_passes: int

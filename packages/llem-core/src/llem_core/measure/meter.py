@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from llem_core.contracts.readings import EnergyReading
 from llem_core.contracts.sampler import EnergySampler
+from llem_core.measure.sane import sane
 from llem_core.measure.select import Choice
 
 SESSION = "session"
@@ -41,9 +42,10 @@ class Meter:
 
     def end(self, window: str) -> EnergyReading | None:
         """Close a window; ``None`` where nothing measures."""
-        if self._sampler is None:
+        sampler = self._sampler
+        if sampler is None:
             return None
-        return self._guard(window, self._sampler.end)
+        return self._guard(window, lambda name: sane(sampler.end(name)))
 
     def idle(
         self, window: str, duration_s: float, parts: int, progress: Progress

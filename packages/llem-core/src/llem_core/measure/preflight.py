@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.contracts.readings import CheckReport
+from llem_core.contracts.readings import Availability, CheckReport
 from llem_core.errors import LLEMError, PreFlightError
 from llem_core.plugins import plugins
 from llem_core.units import format_bytes
@@ -22,10 +22,15 @@ def check(config: ExperimentConfig) -> CheckReport:
     return report
 
 
-def ask_backend(config: ExperimentConfig) -> CheckReport:
-    """The backend's own report, with a problem added where the memory cannot suffice."""
+def ask_backend(config: ExperimentConfig, available: Availability | None = None) -> CheckReport:
+    """The backend's own report, with a problem added where the memory cannot suffice.
+
+    Args:
+        config: the experiment.
+        available: what the backend says of its availability, where it has been asked already.
+    """
     spec = plugins().backends.get(config.backend)
-    available = spec.availability()
+    available = available or spec.availability()
     if not available.usable:
         return CheckReport(problems=(f"backend {spec.name!r} cannot be used: {available.reason}",))
     try:

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.readings import ModelInfo
-from llem_core.measure.energy import RecordedEnergy
 from llem_core.results.aggregate import Aggregate
 from llem_core.results.energy import IdlePower
 from llem_core.results.model import ThermalRecord
 from llem_core.results.process import ProcessResult
-from llem_core.units import format_duration, format_si
+from llem_core.units import format_si
 
-ADVISED_WINDOW_S = 60.0
-"""MLPerf Power asks for a measured run of 60 s at least (arXiv 2410.12032)."""
 ADVISED_REQUESTS = 20
 _HARMLESS_THROTTLING = frozenset({"gpu_idle", "applications_clocks_setting"})
 _SMALL_SHARE = 0.01
@@ -25,11 +22,9 @@ def doubts(
     infos: Sequence[ModelInfo],
     processes: Sequence[ProcessResult],
     aggregate: Aggregate,
-    energy: RecordedEnergy,
 ) -> list[str]:
-    """What may be wrong with a result, most important first."""
+    """What may be wrong with the model or the run, most important first."""
     return [
-        *_energy_doubts(config, aggregate, energy),
         *_model_doubts(infos),
         *_run_doubts(config, processes, aggregate),
     ]
@@ -41,22 +36,14 @@ def baseline_doubts(
     """What may be wrong with the subtracted baseline."""
     if baseline is None or baseline.power_w is None or mean_power_w is None:
         return []
-    found = []
+    if baseline.power_w < mean_power_w:
+        return []
     guess = " estimated" if estimated else ""
-    if baseline.power_w >= mean_power_w:
-        found.append(
-            f"The loaded-idle baseline ({format_si(baseline.power_w, 'W')}{guess}) is not below "
-            f"the power of the run ({format_si(mean_power_w, 'W')}{guess}): something else "
-            "was running, or the window is too short to tell them apart. The adjusted energy means "
-            "nothing."
-        )
-    elif baseline.spread_w is not None and baseline.spread_w > 0.1 * baseline.power_w:
-        found.append(
-            f"The loaded-idle baseline varied by {baseline.spread_w / baseline.power_w:.0%} "
-            "between its parts: the device was not idle, or still cooling. Lengthen "
-            "baseline.duration_seconds, or look for other processes."
-        )
-    return found
+    return [
+        f"The loaded-idle baseline ({format_si(baseline.power_w, 'W')}{guess}) is not below the "
+        f"power of the run ({format_si(mean_power_w, 'W')}{guess}): something else was running, "
+        "or the window is too short to tell them apart. The adjusted energy means nothing."
+    ]
 
 
 def throttling_doubts(thermal: ThermalRecord | None) -> list[str]:
@@ -72,35 +59,6 @@ def throttling_doubts(thermal: ThermalRecord | None) -> list[str]:
         return []
     told = ", ".join(f"{name} in {share:.0%} of samples" for name, share in harmful.items())
     return [f"The device lowered its clocks during the window: {told}."]
-
-
-def _energy_doubts(
-    config: ExperimentConfig, aggregate: Aggregate, energy: RecordedEnergy
-) -> list[str]:
-    found = []
-    if energy.total_j is None:
-        if config.energy.sampler is not None:
-            found.append(f"Energy was not measured: {energy.reason}.")
-        return found
-    if energy.method == "estimated":
-        found.append(
-            "The energy is an estimate from a model of the hardware, not a measurement; "
-            "compare no two configurations by it."
-        )
-    if config.energy.cross_check and energy.cross_check_j is not None:
-        difference = (energy.cross_check_j - energy.total_j) / energy.total_j
-        if abs(difference) > config.energy.cross_check_threshold:
-            found.append(
-                f"The cross-check differs by {difference:+.1%} from the energy of record "
-                f"({format_si(energy.cross_check_j, 'J')} against "
-                f"{format_si(energy.total_j, 'J')}): do not trust either without a meter."
-            )
-    if aggregate.duration_s < ADVISED_WINDOW_S:
-        found.append(
-            f"The window lasted {format_duration(aggregate.duration_s)}; "
-            f"{format_duration(ADVISED_WINDOW_S)} or more are advised for energy. Raise n."
-        )
-    return [*found, *energy.warnings]
 
 
 def _model_doubts(infos: Sequence[ModelInfo]) -> list[str]:

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.contracts.backend import BackendSpec
-from llem_core.contracts.readings import Availability
 from llem_core.contracts.sampler import EnergySampler, SamplerSettings, SamplerSpec
 from llem_core.errors import EnergyError, PreFlightError
 from llem_core.plugins import plugins
+from llem_core.plugins.ask import ask_availability
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +59,6 @@ def candidates(
     for spec in sorted(plugins().samplers, key=lambda spec: -spec.priority):
         if spec.priority > 0:
             yield spec, _unfit(spec, device_kind)
-
-
-def ask_availability(spec: BackendSpec | SamplerSpec) -> Availability:
-    """A plugin's own word on whether it is usable; a failure to tell is a no."""
-    try:
-        return spec.availability()
-    except Exception as error:  # noqa: BLE001 - a sampler's failure must not harm the others
-        return Availability(False, f"it failed to tell ({type(error).__name__}: {error})")
 
 
 def _named(config: ExperimentConfig, spec: SamplerSpec, device_kind: str) -> Choice:

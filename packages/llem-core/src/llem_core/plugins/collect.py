@@ -54,11 +54,30 @@ def _ask(
     return tuple(specs)
 
 
+_TYPES: dict[str, tuple[type, ...]] = {
+    "name": (str,),
+    "summary": (str,),
+    "remedy": (str,),
+    "priority": (int, float),
+}
+_CALLED = ("create", "check", "availability")
+
+
 def _check(spec: Any, hook: str, kind: type[SpecT]) -> None:
     if not isinstance(spec, kind):
         raise PluginError(
             f"{hook} returned a {type(spec).__name__} where a {kind.__name__} belongs"
         )
+    for field, types in _TYPES.items():
+        value = getattr(spec, field, None)
+        if hasattr(spec, field) and not isinstance(value, types):
+            raise PluginError(
+                f"{hook} returned a {kind.__name__} whose {field} is {value!r}, "
+                f"not {' or '.join(each.__name__ for each in types)}"
+            )
+    for field in _CALLED:
+        if hasattr(spec, field) and not callable(getattr(spec, field)):
+            raise PluginError(f"the {field} of {spec.name!r} cannot be called")
     base = BackendSection if isinstance(spec, BackendSpec) else Section
     section = spec.section
     if section is None and not isinstance(spec, BackendSpec):

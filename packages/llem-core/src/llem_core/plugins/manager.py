@@ -8,7 +8,8 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
+from typing import Any
 
 import pluggy
 
@@ -18,10 +19,14 @@ from llem_core.contracts.sampler import SamplerSpec
 from llem_core.contracts.section import Section
 from llem_core.contracts.sink import SinkSpec
 from llem_core.errors import PluginError
+from llem_core.events import Event
 from llem_core.plugins.collect import collect_specs
+from llem_core.plugins.disabled import DISABLE_VARIABLE, Disabled
+from llem_core.plugins.discover import Found, installed, origin
+from llem_core.plugins.reasons import told, why_not_imported, why_not_registered
 from llem_core.plugins.registry import Registry
+from llem_core.plugins.suspect import unknown_hooks, why_unbuildable
 
-DISABLE_VARIABLE = "LLEM_DISABLE_PLUGINS"
 SLOW_IMPORT_S = 1.0
 
 
@@ -51,6 +56,12 @@ class PluginProblem:
     version: str | None
     reason: str
 
+    @property
+    def named(self) -> str:
+        """The plugin and where it came from, as in ``meter of llem-meter 1.0``."""
+        origin = f"{self.distribution or 'an unknown distribution'} {self.version or ''}"
+        return f"{self.name} of {origin}".rstrip()
+
 
 class Plugins:
     """The plugins of a process and what they offer.
@@ -59,6 +70,8 @@ class Plugins:
         backends, samplers, sinks: specs by name.
         loaded: plugins that work, in the order in which they were loaded.
         problems: those that do not, with the reason.
+        event_problems: plugins that failed when they were told of an event.
+        remarks: sentences on the setting itself, such as a name that turns nothing off.
     """
 
     def __init__(self) -> None:
@@ -67,6 +80,9 @@ class Plugins:
         self.sinks: Registry[SinkSpec] = Registry("sink")
         self.loaded: list[LoadedPlugin] = []
         self.problems: list[PluginProblem] = []
+        self.event_problems: list[PluginProblem] = []
+        self.remarks: list[str] = []
+        self._owners: dict[str, LoadedPlugin] = {}
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
 
@@ -81,21 +97,21 @@ class Plugins:
         Args:
             points: entry points to load instead of the installed ones.
         """
-        disabled = {
-            name.strip() for name in os.environ.get(DISABLE_VARIABLE, "").split(",") if name.strip()
-        }
-        found = entry_points(group=hookspecs.PROJECT) if points is None else points
-        seen: set[tuple[str, str, str | None]] = set()
-        for point in sorted(found, key=lambda point: (point.name, point.value)):
-            distribution, version = _origin(point)
-            identity = (point.name, point.value, distribution)
-            if identity in seen:  # one distribution may be on sys.path twice
-                continue
-            seen.add(identity)
-            if disabled & {point.name, distribution}:
-                self._problem(point.name, distribution, version, f"off by {DISABLE_VARIABLE}")
-                continue
-            self._load(point, distribution, version)
+        if points is None:
+            found = list(installed())
+        else:
+            found = [Found(*origin(point.dist), point) for point in points]
+        disabled = Disabled(os.environ.get(DISABLE_VARIABLE, ""))
+        for each in sorted(found, key=_order):
+            point = each.point
+            if disabled.covers(each):
+                name = point.name if point else each.distribution or "unknown"
+                self._problem(name, each, f"off by {DISABLE_VARIABLE}")
+            elif point is None:
+                self._problem(each.distribution or "unknown", each, each.problem)
+            else:
+                self._load(point, each)
+        self.remarks += disabled.remarks(found)
 
     def register(self, plugin: object, name: str | None = None) -> None:
         """Add a plugin object of this process: a test's double, or an embedder's own.
@@ -104,8 +120,8 @@ class Plugins:
             PluginError: it breaks the contract; the message says how.
         """
         label = name or str(getattr(plugin, "__name__", type(plugin).__name__))
-        self._add(plugin, label)
-        self.loaded.append(LoadedPlugin(label, None, None))
+        oddities = self._add(plugin, label)
+        self._enter(label, LoadedPlugin(label, None, None, tuple(oddities)))
 
     def section(self, name: str) -> type[Section] | None:
         """Class of the section that an experiment file may have under ``name``, if any."""
@@ -129,23 +145,55 @@ class Plugins:
             for name, owners in registry.conflicts().items()
         ]
 
-    def _load(self, point: EntryPoint, distribution: str | None, version: str | None) -> None:
+    def tell(self, hook: str, event: Event) -> None:
+        """Call the event hook of every plugin that has it; what one raises harms no other.
+
+        A plugin that fails is entered in ``event_problems``, once a hook.
+        """
+        for each in getattr(self._manager.hook, hook).get_hookimpls():
+            try:
+                each.function(**({"event": event} if "event" in each.argnames else {}))
+            # Foreign code may raise anything; Ctrl+C alone is the user's.
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - see above
+                self._event_problem(each.plugin_name, hook, error)
+
+    def section_problems(self) -> list[PluginProblem]:
+        """Sections that no configuration can be made with; building them takes time."""
+        found = []
+        for registry in (self.backends, self.samplers, self.sinks):
+            for spec in registry:
+                reason = why_unbuildable(spec.section)
+                if reason is not None:
+                    origin = self._plugin(registry.owner(spec.name))
+                    found.append(
+                        PluginProblem(spec.name, origin.distribution, origin.version, reason)
+                    )
+        return found
+
+    def _load(self, point: EntryPoint, found: Found) -> None:
         printed = io.StringIO()
+        label = f"{found.distribution or 'unknown'} ({point.name})"
         started_s = time.monotonic()
+        loading = True
         try:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
                 plugin = point.load()
-                self._add(plugin, f"{distribution or 'unknown'} ({point.name})")
-        except PluginError as error:
-            self._problem(point.name, distribution, version, str(error))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code may raise anything
-            reason = f"{type(error).__name__}: {error}"
-            self._problem(point.name, distribution, version, f"it does not import: {reason}")
+                import_s = time.monotonic() - started_s
+                loading = False
+                oddities = self._add(plugin, label)
+        # Foreign code may raise anything; Ctrl+C alone is the user's.
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - see above
+            reason = why_not_imported(point, error) if loading else why_not_registered(error)
+            self._problem(point.name, found, reason)
         else:
-            notes = _oddities(printed.getvalue(), time.monotonic() - started_s)
-            self.loaded.append(LoadedPlugin(point.name, distribution, version, notes))
+            notes = (*_oddities(printed.getvalue(), import_s), *oddities)
+            self._enter(label, LoadedPlugin(point.name, found.distribution, found.version, notes))
 
-    def _add(self, plugin: object, owner: str) -> None:
+    def _add(self, plugin: object, owner: str) -> list[str]:
         declared = getattr(plugin, "LLEM_CONTRACT", None)
         if declared != hookspecs.CONTRACT_VERSION:
             raise PluginError(
@@ -155,30 +203,48 @@ class Plugins:
                 else "it does not declare its contract; add `LLEM_CONTRACT = "
                 f"{hookspecs.CONTRACT_VERSION}` to the module that the entry point names"
             )
+        if self._manager.is_registered(plugin):
+            first = self._manager.get_name(plugin)
+            raise PluginError(f"it is the same module as that of {first}, which is loaded already")
         try:
             self._manager.register(plugin, name=owner)
             specs = collect_specs(self._manager, plugin)
-            for backend in specs.backends:
-                self.backends.add(backend, owner)
-            for sampler in specs.samplers:
-                self.samplers.add(sampler, owner)
-            for sink in specs.sinks:
-                self.sinks.add(sink, owner)
+            offered: list[tuple[Registry[Any], Any]] = [
+                *((self.backends, spec) for spec in specs.backends),
+                *((self.samplers, spec) for spec in specs.samplers),
+                *((self.sinks, spec) for spec in specs.sinks),
+            ]
+            for registry, spec in offered:
+                registry.check(spec)  # all of them, before the first is entered
         except BaseException:
             if self._manager.is_registered(plugin):
                 self._manager.unregister(plugin)
             raise
+        for registry, spec in offered:
+            registry.add(spec, owner)
+        return unknown_hooks(self._manager, plugin)
 
-    def _problem(
-        self, name: str, distribution: str | None, version: str | None, reason: str
-    ) -> None:
-        self.problems.append(PluginProblem(name, distribution, version, reason))
+    def _enter(self, owner: str, loaded: LoadedPlugin) -> None:
+        self.loaded.append(loaded)
+        self._owners[owner] = loaded
+
+    def _plugin(self, owner: str) -> LoadedPlugin:
+        return self._owners.get(owner, LoadedPlugin(owner, None, None))
+
+    def _problem(self, name: str, found: Found, reason: str) -> None:
+        self.problems.append(PluginProblem(name, found.distribution, found.version, reason))
+
+    def _event_problem(self, owner: str, hook: str, error: BaseException) -> None:
+        failed = self._plugin(owner)
+        reason = f"it failed in {hook} ({told(error)}); what is measured is not concerned"
+        problem = PluginProblem(failed.name, failed.distribution, failed.version, reason)
+        if problem not in self.event_problems:
+            self.event_problems.append(problem)
 
 
-def _origin(point: EntryPoint) -> tuple[str | None, str | None]:
-    if point.dist is None:
-        return None, None
-    return point.dist.name, point.dist.version
+def _order(found: Found) -> tuple[str, str]:
+    point = found.point
+    return (point.name, point.value) if point else (found.distribution or "", "")
 
 
 def _oddities(printed: str, import_s: float) -> tuple[str, ...]:

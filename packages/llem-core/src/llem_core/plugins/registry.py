@@ -66,6 +66,15 @@ class Registry(Generic[SpecT]):
         Raises:
             PluginError: its name cannot be a name.
         """
+        self.check(spec)
+        self._entries.setdefault(spec.name, []).append(_Entry(spec, owner))
+
+    def check(self, spec: SpecT) -> None:
+        """See that a spec could be entered.
+
+        Raises:
+            PluginError: its name cannot be a name.
+        """
         if not _NAME.fullmatch(spec.name):
             raise PluginError(
                 f"the {self.kind} name {spec.name!r} is not lower-case letters, digits and "
@@ -73,7 +82,6 @@ class Registry(Generic[SpecT]):
             )
         if spec.name in RESERVED_NAMES:
             raise PluginError(f"the {self.kind} name {spec.name!r} is reserved by the core")
-        self._entries.setdefault(spec.name, []).append(_Entry(spec, owner))
 
     def __contains__(self, name: object) -> bool:
         """Whether exactly one plugin offers ``name``."""
@@ -109,16 +117,16 @@ class Registry(Generic[SpecT]):
         entries = self._entries.get(name, [])
         if len(entries) == 1:
             return entries[0].spec
-        if entries:
-            owners = " and ".join(entry.owner for entry in entries)
-            raise PluginError(
-                f"{self.kind} {name!r} is claimed by {owners}; uninstall one of them, or turn "
-                "one off with the environment variable LLEM_DISABLE_PLUGINS"
-            )
         raise PluginError(self.unknown(name))
 
     def unknown(self, name: str) -> str:
-        """Say that there is no ``name`` here, and what the user may have meant or lacks."""
+        """Say why there is no ``name`` here, and what the user may have meant or lacks."""
+        if len(self._entries.get(name, ())) > 1:
+            owners = " and ".join(entry.owner for entry in self._entries[name])
+            return (
+                f"{self.kind} {name!r} is claimed by {owners}; uninstall one of them, or turn "
+                "one off with the environment variable LLEM_DISABLE_PLUGINS"
+            )
         if name in DISTRIBUTIONS:
             return f"{self.kind} {name!r} is not installed; run `pip install {DISTRIBUTIONS[name]}`"
         names = self.names()

@@ -52,30 +52,58 @@ class IdlePower(BaseModel):
         description="Standard deviation of the mean power of equal parts of the baseline (W)."
     )
     standard_error_w: float | None = Field(
-        description="Standard uncertainty of power_w: spread over the root of the number of parts, "
-        "and the meter's own (W)."
+        description="Standard uncertainty of power_w (W): of the scatter of the parts and the "
+        "meter's own, the larger."
+    )
+    degrees_of_freedom: float | None = Field(
+        description="Of standard_error_w; null (infinite) where it is the meter's own."
+    )
+    trend_w: float | None = Field(
+        description="Change of power from the baseline's start to its end, by a straight line "
+        "through its parts (W)."
     )
     n_parts: int = Field(description="Parts that the baseline was divided into.")
     duration_s: float = Field(description="Length (s).")
     age_s: float = Field(description="Age when the measured window opened (s).")
+    cached: bool = Field(
+        description="Whether it was measured by an earlier experiment of the study."
+    )
     per_device_w: dict[str, float] = Field(description="Mean power by domain (W).")
 
 
 class BudgetTerm(BaseModel):
-    """One term of the uncertainty budget."""
+    """One term of the uncertainty budget, as a standard uncertainty (k = 1)."""
 
     model_config = _STRICT
 
     name: str = Field(description="What it comes from.")
-    standard_j: float = Field(description="Standard uncertainty, k = 1 (J).")
     scope: Literal["comparison", "absolute"] = Field(
         description="`comparison` varies from run to run on one card; `absolute` is common to all."
     )
-    applies_to: Literal["total", "adjusted"] = Field(
-        description="`total` terms enter both energies, `adjusted` terms the adjusted one alone."
+    total_j: float = Field(description="In energy_total_j (J).")
+    adjusted_j: float | None = Field(
+        description="In energy_adjusted_j (J); null where there is none."
     )
-    share: float = Field(
-        description="Its share of the variance behind the widest of the figures, 0 to 1."
+    degrees_of_freedom: float | None = Field(description="null is infinite.")
+
+
+class FigureBudget(BaseModel):
+    """How one of the stated uncertainties is made up."""
+
+    model_config = _STRICT
+
+    energy: Literal["total", "adjusted"] = Field(description="Which energy it belongs to.")
+    scope: Literal["comparison", "absolute"] = Field(
+        description="`comparison`: between runs on one card; `absolute`: as joules."
+    )
+    standard_j: float = Field(description="Combined standard uncertainty, k = 1 (J).")
+    degrees_of_freedom: float | None = Field(
+        description="Effective ones, by Welch and Satterthwaite; null is infinite."
+    )
+    coverage_factor: float = Field(description="k.")
+    expanded_j: float = Field(description="k × standard_j (J).")
+    shares: dict[str, float] = Field(
+        description="Name of a term to its share of the variance; they sum to 1."
     )
 
 
@@ -85,11 +113,11 @@ class UncertaintyBudget(BaseModel):
     model_config = _STRICT
 
     coverage: float = Field(description="Probability that the true value lies in the interval.")
-    coverage_factor: float = Field(description="k.")
     comparison_j: float = Field(description="Of energy_total_j, against runs on the same card (J).")
     absolute_j: float = Field(description="Of energy_total_j as absolute joules (J).")
     adjusted_comparison_j: float | None = Field(description="Of energy_adjusted_j (J).")
     adjusted_absolute_j: float | None = Field(description="Of energy_adjusted_j (J).")
+    figures: list[FigureBudget] = Field(description="How each of them is made up.")
     terms: list[BudgetTerm] = Field(description="The terms, largest first.")
 
 

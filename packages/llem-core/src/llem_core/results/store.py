@@ -37,7 +37,17 @@ def check_writable(output: Path) -> None:
 
 
 def new_experiment_folder(output: Path, model: str, backend: str) -> Path:
-    """Make ``{output}/{model}_{backend}_{timestamp}``; a name taken gets ``_1``, ``_2``, …
+    """Make ``{output}/{model}_{backend}_{timestamp}``; see ``_new_folder``."""
+    return _new_folder(output, f"{_slug(model)}_{backend}")
+
+
+def new_study_folder(output: Path, name: str) -> Path:
+    """Make ``{output}/{name}_{timestamp}``; see ``_new_folder``."""
+    return _new_folder(output, name)
+
+
+def _new_folder(output: Path, beginning: str) -> Path:
+    """Make a folder of a new name; a name taken gets ``_1``, ``_2``, …
 
     The timestamp is UTC. Making the folder is what takes the name, so that two processes
     never share one.
@@ -46,7 +56,7 @@ def new_experiment_folder(output: Path, model: str, backend: str) -> Path:
         OSError: it cannot be made.
     """
     stamp = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
-    name = f"{_slug(model)}_{backend}_{stamp}"
+    name = f"{beginning}_{stamp}"
     output.mkdir(parents=True, exist_ok=True)
     for number in count():
         folder = output / (f"{name}_{number}" if number else name)

@@ -45,7 +45,7 @@ class ConfigurationSummary(BaseModel):
     config_hash: str = Field(description="Its measurement_config_hash.")
     label: str = Field(description="What tells it from the others.")
     n_completed: int = Field(description="Cycles with a result.")
-    n_failed: int = Field(description="Cycles without one.")
+    n_failed: int = Field(description="Cycles that were tried and have no result.")
     energy_method: EnergyMethod | None = Field(
         description="`estimated` if any cycle's energy is; null without energy."
     )
@@ -63,7 +63,8 @@ class ConfigurationSummary(BaseModel):
     )
     tied_with_better: bool | None = Field(
         description="Whether it cannot be told apart from the configuration ranked just before it "
-        "(Welch's t-test, 95 %); null where that cannot be asked."
+        "(Welch's t-test, two-sided, 95 %, not corrected for the number of comparisons); null "
+        "where that cannot be asked: one of the two has one cycle, so its spread is not known."
     )
 
 
@@ -78,7 +79,8 @@ class StudySummary(BaseModel):
     n_cycles: int = Field(description="Cycles asked for.")
     n_runs: int = Field(description="Runs planned: configurations × cycles.")
     n_completed: int = Field(description="Runs with a result.")
-    n_failed: int = Field(description="Runs without one.")
+    n_failed: int = Field(description="Runs that were tried and have no result.")
+    n_not_run: int = Field(description="Runs that were not tried, or were interrupted.")
     energy_total_j: float | None = Field(
         description="Gross energy of all measured windows (J); null where none was measured."
     )
@@ -101,6 +103,17 @@ class MeasurementProtocol(BaseModel):
     cycle_gap_seconds: float = Field(description="Pause between cycles (s).")
     experiment_timeout_seconds: float = Field(description="Limit of an experiment (s).")
     process_isolation: str = Field(description="How each experiment was given its process.")
+    interval: str = Field(description="How intervals were come by.")
+    comparison: str = Field(description="How configurations were compared.")
+
+
+class SkippedCombination(BaseModel):
+    """A combination of the study file that is no valid experiment."""
+
+    model_config = _STRICT
+
+    label: str = Field(description="What tells it from the others.")
+    reason: str = Field(description="Why it is no valid experiment.")
 
 
 class StudyResult(BaseModel):
@@ -121,5 +134,11 @@ class StudyResult(BaseModel):
     summary: StudySummary = Field(description="The study in figures.")
     configurations: list[ConfigurationSummary] = Field(
         description="Statistics over cycles, in the order of the file."
+    )
+    skipped: list[SkippedCombination] = Field(
+        description="Combinations that are no valid experiments."
+    )
+    merged: list[str] = Field(
+        description="A sentence for each set of identical combinations that became one."
     )
     warnings: list[str] = Field(description="What may be wrong with these figures.")

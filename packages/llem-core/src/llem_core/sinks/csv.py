@@ -1,19 +1,23 @@
-"""Writes ``result.csv``."""
+"""Writes ``result.csv`` and ``study.csv``."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from llem_core.atomic import write_atomically
 from llem_core.contracts.sink import ResultSink
 from llem_core.results.experiment import ExperimentResult
-from llem_core.results.finished import FinishedExperiment
+from llem_core.results.finished import FinishedExperiment, FinishedRun, FinishedStudy
 
-_PLAIN = (str, int, float, bool)
+_LATENCIES = ("time_to_first_token", "inter_token_latency", "end_to_end_latency")
+_LATENCY_STATISTICS = ("mean_s", "p50_s", "p90_s", "p95_s", "p99_s")
+_RUN_COLUMNS = ("position", "config_hash", "label", "cycle", "status", "error", "result_file")
 
 
 class CsvSink(ResultSink):
@@ -24,34 +28,76 @@ class CsvSink(ResultSink):
 
     def write_experiment(self, finished: FinishedExperiment, directory: Path) -> Sequence[Path]:
         """Write ``result.csv``: a header and one row."""
-        columns = row(finished.result)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-        writer.writeheader()
-        writer.writerow(columns)
-        return [write_atomically(directory / "result.csv", text.getvalue().encode())]
+        figures = row(finished.result)
+        lines = (_line(figures.keys()), _line(figures.values()))
+        return [write_atomically(directory / "result.csv", lines)]
+
+    def write_study(self, finished: FinishedStudy, directory: Path) -> Sequence[Path]:
+        """Write ``study.csv``: a header and a row for each run, in execution order.
+
+        What tells the runs from each other comes first, then the columns of ``result.csv``,
+        empty for a run without a result. Results are read one at a time.
+        """
+        return [write_atomically(directory / "study.csv", _study_lines(finished, directory))]
 
 
 def row(result: ExperimentResult) -> dict[str, Any]:
     """The figures of a result as one flat row: always the same columns, in the same order."""
-    columns: dict[str, Any] = {}
-    for name in ExperimentResult.model_fields:
-        value = getattr(result, name)
-        if name in {"time_to_first_token", "inter_token_latency", "end_to_end_latency"}:
-            for statistic in ("mean_s", "p50_s", "p90_s", "p95_s", "p99_s"):
-                columns[f"{name}_{statistic}"] = getattr(value, statistic, None)
-        elif value is None or isinstance(value, _PLAIN):
-            columns[name] = value
-    for name in _STRUCTURES:
-        columns.pop(name, None)  # null today, a structure tomorrow: never a column
-    return columns
+    return {
+        column: getattr(getattr(result, field), part, None) if part else getattr(result, field)
+        for column, field, part in _columns()
+    }
 
 
-_STRUCTURES = (
-    "energy_breakdown",
-    "uncertainty",
-    "phase_energy",
-    "baseline",
-    "loaded_baseline",
-    "thermal",
-)
+def _columns() -> Iterator[tuple[str, str, str]]:
+    """Each column with the field that it is read from and, for a latency, the statistic."""
+    for name, field in ExperimentResult.model_fields.items():
+        if name in _LATENCIES:
+            for statistic in _LATENCY_STATISTICS:
+                yield f"{name}_{statistic}", name, statistic
+        elif _is_plain(field.annotation):
+            yield name, name, ""
+
+
+def _is_plain(annotation: Any) -> bool:
+    if get_origin(annotation) in {Union, UnionType}:
+        return all(_is_plain(member) for member in get_args(annotation))
+    return annotation in {str, int, float, bool, NoneType} or get_origin(annotation) is Literal
+
+
+def _study_lines(finished: FinishedStudy, directory: Path) -> Iterator[bytes]:
+    columns = list(_columns())
+    yield _line([*_RUN_COLUMNS, *(column for column, _, _ in columns)])
+    for run in finished.runs:
+        content, error = _read(run)
+        file = None if run.result_file is None else run.result_file
+        if file is not None and file.is_relative_to(directory):
+            file = file.relative_to(directory)
+        yield _line(
+            [
+                *(run.position, run.config_hash, run.label, run.cycle, run.status, error),
+                None if file is None else file.as_posix(),
+                *(_cell(content, field, part) for _, field, part in columns),
+            ]
+        )
+
+
+def _read(run: FinishedRun) -> tuple[Mapping[str, Any], str | None]:
+    if run.result_file is None:
+        return {}, run.error
+    try:
+        content = json.loads(run.result_file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        return {}, run.error or f"its result cannot be read: {error}"
+    return (content, run.error) if isinstance(content, dict) else ({}, "its result is damaged")
+
+
+def _cell(content: Mapping[str, Any], field: str, part: str) -> Any:
+    value = content.get(field)
+    return value.get(part) if part and isinstance(value, Mapping) else None if part else value
+
+
+def _line(cells: Any) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()

@@ -10,7 +10,10 @@ LLEM_CONTRACT = 1
 
 
 class CsvConfig(Section):
-    """Writes ``result.csv`` beside each result; there is nothing to set."""
+    """Writes ``result.csv`` beside each result; there is nothing to set.
+
+    ``study.csv`` is written for every study, with or without this section.
+    """
 
 
 def _json(section: Section | None) -> ResultSink:
@@ -35,12 +38,23 @@ def _csv(section: Section | None) -> ResultSink:
 def llem_sinks() -> list[SinkSpec]:
     """Name them."""
     return [
-        SinkSpec("json", "result.json, the record of an experiment.", _json, always_on=True),
+        SinkSpec(
+            "json",
+            "result.json and study_result.json, the records of experiments and of studies.",
+            _json,
+            always_on=True,
+        ),
         SinkSpec(
             "parquet",
             "timeseries.parquet and requests.parquet, the raw data of an experiment.",
             _parquet,
             always_on=True,
         ),
-        SinkSpec("csv", "result.csv, the figures of an experiment as one row.", _csv, CsvConfig),
+        SinkSpec(
+            "csv",
+            "result.csv, the figures of an experiment as one row; study.csv, a row a run.",
+            _csv,
+            CsvConfig,
+            every_study=True,
+        ),
     ]

@@ -1,4 +1,4 @@
-"""Writes ``result.json``."""
+"""Writes ``result.json`` and ``study_result.json``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from llem_core.atomic import write_atomically
 from llem_core.contracts.sink import ResultSink
-from llem_core.results.finished import FinishedExperiment
+from llem_core.results.finished import FinishedExperiment, FinishedStudy
 
 
 class JsonSink(ResultSink):
@@ -17,3 +17,8 @@ class JsonSink(ResultSink):
         """Write ``result.json``."""
         text = finished.result.model_dump_json(indent=2) + "\n"
         return [write_atomically(directory / "result.json", text.encode())]
+
+    def write_study(self, finished: FinishedStudy, directory: Path) -> Sequence[Path]:
+        """Write ``study_result.json``; ``StudyResult.model_validate_json`` reads it back."""
+        text = finished.result.model_dump_json(indent=2) + "\n"
+        return [write_atomically(directory / "study_result.json", text.encode())]

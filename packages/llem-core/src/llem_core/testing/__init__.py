@@ -5,6 +5,7 @@ check a plugin against the contract that it was written for; neither needs pytes
 """
 
 from llem_core.testing.backend import ScriptedBackend, ScriptedConfig, scripted_backend
+from llem_core.testing.clock import ManualClock
 from llem_core.testing.conformance import (
     BackendContract,
     ContractError,
@@ -16,6 +17,7 @@ from llem_core.testing.conformance import (
 )
 from llem_core.testing.finished import finished_experiment
 from llem_core.testing.plugin import FakePlugin
+from llem_core.testing.power import PowerScript
 from llem_core.testing.sampler import ScriptedSampler, scripted_sampler
 from llem_core.testing.sink import MemorySink, memory_sink
 
@@ -23,8 +25,10 @@ __all__ = [
     "BackendContract",
     "ContractError",
     "FakePlugin",
+    "ManualClock",
     "MemorySink",
     "Outcome",
+    "PowerScript",
     "Rule",
     "SamplerContract",
     "ScriptedBackend",

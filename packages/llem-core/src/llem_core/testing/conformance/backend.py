@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, ClassVar
 
 from llem_core.contracts import (
@@ -9,6 +10,7 @@ from llem_core.contracts import (
     BackendSpec,
     CheckReport,
     DecoderConfig,
+    InferenceBackend,
     Workload,
 )
 from llem_core.errors import BackendError, ConfigError, OutOfMemoryError
@@ -155,9 +157,8 @@ class BackendLife(SectionRules[BackendSpec]):
 
         An error in it would hide the one that matters.
         """
-        spec, workload = self._usable(), self._missing()
         with self.surroundings():
-            backend = spec.create(workload)
+            backend = self._unloadable()
             try:
                 backend.load()
             except Exception:  # noqa: BLE001 - B6 judges it
@@ -209,16 +210,23 @@ class BackendLife(SectionRules[BackendSpec]):
                     breach(f"it returned {type(report).__name__}")
 
     def _load_error(self) -> BaseException:
-        spec, workload = self._usable(), self._missing()
         with self.surroundings():
-            backend = spec.create(workload)
+            backend = self._unloadable()
             try:
                 backend.load()
             except Exception as error:  # noqa: BLE001 - the rules judge it
                 return error
             finally:
-                backend.unload()
-        return breach(f"`load` of the model {workload.model!r} succeeded")
+                with contextlib.suppress(Exception):  # B5 judges it
+                    backend.unload()
+        return breach(f"`load` of the model {self.missing_model!r} succeeded")
+
+    def _unloadable(self) -> InferenceBackend:
+        spec, workload = self._usable(), self._missing()
+        try:
+            return spec.create(workload)
+        except Exception:  # noqa: BLE001 - B1 judges it
+            skip("B1 constructor-remembers is broken; mend that first")
 
 
 def breach_from(what: str, error: BaseException) -> None:

@@ -16,7 +16,12 @@ import llem_core.contracts, llem_core.plugins
 def cost(names):
     started = time.process_time()
     for name in names:
-        module = importlib.import_module(name)
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if name != error.name and not name.startswith(f"{error.name}."):
+                raise
+            return None
         for hook in ("llem_backends", "llem_samplers", "llem_sinks"):
             getattr(module, hook, list)()
     return time.process_time() - started
@@ -39,6 +44,7 @@ class Import:
         modules: modules that were loaded.
         printed: what reached stdout or stderr.
         error: the end of its traceback, where it failed.
+        not_found: whether there is no such module on the path.
     """
 
     base_s: float = 1.0
@@ -46,6 +52,7 @@ class Import:
     modules: tuple[str, ...] = ()
     printed: str = ""
     error: str | None = None
+    not_found: bool = False
 
     @property
     def packages(self) -> set[str]:
@@ -69,7 +76,10 @@ def import_fresh(modules: Sequence[str], report: str) -> Import:
     )
     printed = done.stdout + done.stderr
     if done.returncode != 0:
-        return Import(error=printed.strip().splitlines()[-1] if printed.strip() else "it exited")
+        lines = printed.strip().splitlines() or [f"exit code {done.returncode}"]
+        return Import(error=lines[-1])
     with open(report, encoding="utf-8") as file:  # noqa: PTH123 - a name is all that is at hand
         told = json.load(file)
+    if told["spent_s"] is None:
+        return Import(error=f"there is no module {' or '.join(modules)}", not_found=True)
     return Import(told["base_s"], told["spent_s"], tuple(told["new"]), printed)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import inspect
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
@@ -160,7 +161,7 @@ class PluginContract(ABC, Generic[SpecT]):
         for _ in range(2):
             if found.spent_s <= self.import_ratio * found.base_s:
                 return
-            found = min(found, self._imported(), key=lambda each: each.spent_s)
+            found = min(found, _import(self._modules()), key=lambda each: each.spent_s)
         if found.spent_s > self.import_ratio * found.base_s:
             breach(
                 f"importing it takes {found.spent_s:.2f} s of CPU time; Python and the core take "
@@ -178,9 +179,9 @@ class PluginContract(ABC, Generic[SpecT]):
         stdout belongs to the result, which other programs read, and stderr to the progress
         display.
         """
-        printed = self.watched().printed
-        if self._modules():
-            printed = self._imported().printed + printed
+        modules = self._modules()
+        printed = _import_once(tuple(modules)).printed if modules else ""
+        printed += self.watched().printed
         if printed:
             breach(f"this was printed: {printed.strip()[:200]!r}")
 
@@ -249,7 +250,15 @@ class PluginContract(ABC, Generic[SpecT]):
 
     def _imported(self) -> Import:
         modules = self._modules()
-        if not modules:
+        found = _import_once(tuple(modules)) if modules else Import(not_found=True)
+        if found.not_found and not self.plugin:
             skip("the module of its hooks is not known; set `plugin` to it")
-        with tempfile.TemporaryDirectory() as folder:
-            return import_fresh(modules, str(Path(folder) / "report.json"))
+        return found
+
+
+def _import(modules: Sequence[str]) -> Import:
+    with tempfile.TemporaryDirectory() as folder:
+        return import_fresh(modules, str(Path(folder) / "report.json"))
+
+
+_import_once = functools.cache(_import)

@@ -43,9 +43,9 @@ class Delivery:
 
     @property
     def files(self) -> list[Path]:
-        """Paths that were returned, as far as they are paths."""
+        """The paths that were returned, as far as they can be read as such."""
         given = self.returned if isinstance(self.returned, Sequence) else ()
-        return [path for path in given if isinstance(path, Path)]
+        return [Path(path) for path in given if isinstance(path, Path | str)]
 
 
 class SinkContract(SectionRules[SinkSpec]):

@@ -1,0 +1,105 @@
+"""Runs the experiments of a study in this process, for callers that want the result itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llem_core.config.experiment import ExperimentConfig
+from llem_core.config.study import StudyConfig
+from llem_core.contracts.sink import ResultSink
+from llem_core.deliver import deliver
+from llem_core.events import Listener
+from llem_core.measure.harness import measure
+from llem_core.plugins.telling import tell_plugins_and
+from llem_core.results.experiment import ExperimentResult
+from llem_core.results.store import new_experiment_folder
+from llem_core.results.study import StudyResult
+from llem_core.study.assemble import assemble_study
+from llem_core.study.clock import now
+from llem_core.study.figures import figures_of
+from llem_core.study.outcome import RunOutcome
+from llem_core.study.plan import apply_cycles
+
+ISOLATION = "none: all experiments in the caller's process"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedExperiment:
+    """A result and where it lies.
+
+    Attributes:
+        result: the result.
+        directory: its folder; ``None`` where nothing was to be written.
+        files: what was written, ``result.json`` first.
+    """
+
+    result: ExperimentResult
+    directory: Path | None
+    files: tuple[Path, ...]
+
+
+class InProcessRunner:
+    """Measures in this process, and writes nothing but results, if it is told where.
+
+    The first failure ends it, and is raised as it is. There is no manifest: what has to survive
+    takes ``StudyRunner``.
+
+    Args:
+        study: the study; its gaps are not kept.
+        output: folder in which each result's own folder is made; ``None`` to write nothing.
+        listener: is told of the experiments' events, and the plugins with it.
+        sinks: further sinks of the caller's own.
+
+    Attributes:
+        saved: the results so far, in execution order.
+    """
+
+    def __init__(
+        self,
+        study: StudyConfig,
+        output: Path | None = None,
+        listener: Listener | None = None,
+        sinks: Sequence[ResultSink] = (),
+    ) -> None:
+        self._study = study
+        self._output = output
+        self._tell = tell_plugins_and(listener)
+        self._sinks = sinks
+        self.saved: list[SavedExperiment] = []
+
+    def run(self) -> StudyResult:
+        """Measure everything once in each cycle.
+
+        Raises:
+            LLEMError: an experiment has no result, or it could not be written.
+        """
+        study = self._study
+        started_at, started_s = now(), time.monotonic()
+        outcomes = []
+        for planned in apply_cycles(study.experiments, study.execution, study.study_design_hash):
+            saved = self._measure(planned.config)
+            self.saved.append(saved)
+            file = saved.files[0].absolute() if saved.files else None
+            figures = figures_of(saved.result)
+            outcomes.append(RunOutcome(planned, "completed", file, None, figures))
+        return assemble_study(
+            study,
+            outcomes,
+            status="completed",
+            started_at=started_at,
+            finished_at=now(),
+            duration_total_s=time.monotonic() - started_s,
+            directory=(self._output or Path()).absolute(),
+            process_isolation=ISOLATION,
+        )
+
+    def _measure(self, config: ExperimentConfig) -> SavedExperiment:
+        finished = measure(config, self._tell)
+        if self._output is None:
+            return SavedExperiment(finished.result, None, ())
+        directory = new_experiment_folder(self._output, config.model, config.backend)
+        delivered = deliver(config, finished, directory, self._sinks)
+        return SavedExperiment(delivered.result, directory, delivered.files)

@@ -1,0 +1,74 @@
+"""Ctrl+C, SIGTERM and SIGHUP while a study runs: they end it, and leave its state true."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+_ENDING: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """Within the block these signals raise ``KeyboardInterrupt``, but never in a shielded part.
+
+    Where the program has a handler of its own, that is called in its place. A signal that would
+    have ended the process at once ends it after the block. Outside the main thread, where
+    Python has no signals, nothing happens.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._shields = 0
+        self._waiting: int | None = None
+        self._fatal: int | None = None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in _ENDING:
+                self._before[number] = signal.getsignal(number)
+            for number, handler in self._before.items():
+                if handler is not signal.SIG_IGN:
+                    signal.signal(number, self._take)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            if handler is not None:  # a handler that Python did not set cannot be put back
+                signal.signal(number, handler)
+        if self._fatal is not None:
+            signal.raise_signal(self._fatal)
+
+    @contextlib.contextmanager
+    def shielded(self) -> Iterator[None]:
+        """Within the block signals wait until its end."""
+        self._shields += 1
+        try:
+            yield
+        finally:
+            self._shields -= 1
+            if not self._shields and self._waiting is not None:
+                number, self._waiting = self._waiting, None
+                self._act(number, None)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        if self._shields:
+            self._waiting = number
+        else:
+            self._act(number, frame)
+
+    def _act(self, number: int, frame: FrameType | None) -> None:
+        before = self._before[number]
+        if callable(before):
+            before(number, frame)
+            return
+        self._fatal = number
+        raise KeyboardInterrupt

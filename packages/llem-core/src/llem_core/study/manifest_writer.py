@@ -1,0 +1,132 @@
+"""Keeps ``manifest.json`` true: one atomic replacement a transition, whatever the size."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from llem_core.atomic import write_atomically
+from llem_core.errors import StudyError
+from llem_core.events import RunStatus
+from llem_core.study.clock import now
+from llem_core.study.manifest import MANIFEST, ManifestEntry, StudyManifest
+
+_LONGEST_ERROR = 400
+
+_FROM: dict[RunStatus, frozenset[RunStatus]] = {
+    "running": frozenset({"pending"}),
+    "completed": frozenset({"running"}),
+    "failed": frozenset({"running"}),
+    "interrupted": frozenset({"running"}),
+}
+
+
+class ManifestWriter:
+    """Writes the manifest of one study, of which there must be only one writer at a time.
+
+    Entries are kept as the bytes that stand in the file, so that a transition encodes one entry
+    and joins the rest; the file is replaced in one step and flushed to the disk before a method
+    returns. A crash leaves the former state.
+
+    Args:
+        directory: the study's folder, which exists.
+        manifest: the state to begin with; it is written at once.
+
+    Raises:
+        StudyError: the manifest cannot be written; the former one is intact.
+    """
+
+    def __init__(self, directory: Path, manifest: StudyManifest) -> None:
+        self.path = directory / MANIFEST
+        self.manifest = manifest
+        self._index = {entry.key: index for index, entry in enumerate(manifest.experiments)}
+        if len(self._index) != len(manifest.experiments):
+            raise StudyError("two runs of the study have the same configuration and cycle")
+        self._encoded = [_encode(entry) for entry in manifest.experiments]
+        self._elapsed_before_s = manifest.elapsed_s
+        self._started_s = time.monotonic()
+        self._write()
+
+    def entry(self, config_hash: str, cycle: int) -> ManifestEntry:
+        """Where one run stands.
+
+        Raises:
+            StudyError: the study has no such run.
+        """
+        index = self._index.get((config_hash, cycle))
+        if index is None:
+            raise StudyError(f"the study has no run {config_hash} in cycle {cycle}")
+        return self.manifest.experiments[index]
+
+    def mark_running(self, config_hash: str, cycle: int, *, pid: int | None = None) -> None:
+        """One run begins, in the process ``pid``; counts the attempt."""
+        attempt = self.entry(config_hash, cycle).attempt + 1
+        self._move(config_hash, cycle, "running", attempt=attempt, pid=pid, started_at=now())
+
+    def mark_completed(self, config_hash: str, cycle: int, result_file: str) -> None:
+        """One run has a result in ``result_file``, a path relative to the study's folder."""
+        finished = {"result_file": result_file, "finished_at": now()}
+        self._move(config_hash, cycle, "completed", **finished)
+
+    def mark_failed(self, config_hash: str, cycle: int, error: str) -> None:
+        """One run ended without a result; ``error`` says why, and is cut to one short line."""
+        self._move(config_hash, cycle, "failed", error=_one_line(error), finished_at=now())
+
+    def mark_interrupted(self, config_hash: str, cycle: int) -> None:
+        """One run was killed because the study was interrupted."""
+        self._move(config_hash, cycle, "interrupted", finished_at=now())
+
+    def finish(self, status: Literal["completed", "failed", "interrupted"]) -> None:
+        """The study has ended."""
+        self.manifest.status = status
+        self.manifest.finished_at = now()
+        self._write()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Time that the study has taken so far, over all its starts (s)."""
+        return self._elapsed_before_s + time.monotonic() - self._started_s
+
+    def _move(self, config_hash: str, cycle: int, status: RunStatus, **changes: Any) -> None:
+        """A transition that cannot be written has not happened."""
+        entry = self.entry(config_hash, cycle)
+        if entry.status not in _FROM[status]:
+            raise StudyError(
+                f"run {config_hash} of cycle {cycle} is {entry.status} and cannot become {status}"
+            )
+        moved = entry.model_copy(update={"status": status, **changes})
+        self._replace(moved)
+        try:
+            self._write()
+        except BaseException:
+            self._replace(entry)
+            raise
+
+    def _replace(self, entry: ManifestEntry) -> None:
+        index = self._index[entry.key]
+        self.manifest.experiments[index] = entry
+        self._encoded[index] = _encode(entry)
+
+    def _write(self) -> None:
+        self.manifest.elapsed_s = round(self.elapsed_s, 3)
+        header = self.manifest.model_dump(mode="json", exclude={"experiments"})
+        opening = json.dumps(header, indent=1).removesuffix("\n}").encode()
+        body = b",\n".join(self._encoded)
+        try:
+            write_atomically(self.path, b'%b,\n "experiments": [\n%b\n]}\n' % (opening, body))
+        except OSError as error:
+            raise StudyError(
+                f"{self.path} cannot be written: {error.strerror}; the one before is intact. Make "
+                f"room and go on with `llem run --resume {self.path.parent}`."
+            ) from error
+
+
+def _encode(entry: ManifestEntry) -> bytes:
+    return json.dumps(entry.model_dump(mode="json"), separators=(",", ":")).encode()
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_ERROR else f"{line[: _LONGEST_ERROR - 1]}…"

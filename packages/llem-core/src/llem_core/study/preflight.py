@@ -1,0 +1,255 @@
+"""Finds all that is wrong with a study before anything is loaded or measured."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llem_core.config.dataset import SYNTHETIC
+from llem_core.config.experiment import ExperimentConfig
+from llem_core.config.hashing import canonical_json
+from llem_core.config.sections import DEFAULT_BACKEND
+from llem_core.config.study import StudyConfig
+from llem_core.contracts.readings import Availability, CheckReport
+from llem_core.errors import LLEMError, PreFlightError
+from llem_core.measure.preflight import ask_backend
+from llem_core.measure.prompts import load_prompts
+from llem_core.measure.select import candidates
+from llem_core.plugins import plugins
+from llem_core.plugins.ask import ask_availability
+from llem_core.results.store import check_writable
+from llem_core.study.estimate import StudyEstimate, estimate_seconds
+from llem_core.units import format_bytes
+
+_MOST_TOLD = 10
+_MOST_LABELS = 3
+_NOT_WORKLOAD = ("dataset", "n", "warmup", "baseline", "energy")
+# Rough sizes on disk, rather too large: the record without its requests; a request; a token.
+_RECORD_BYTES, _REQUEST_BYTES, _TOKEN_BYTES = 100_000, 400, 24
+
+
+@dataclass(frozen=True, slots=True)
+class StudyProblem:
+    """Something that would make runs fail.
+
+    Attributes:
+        text: what is wrong and what to do.
+        labels: the configurations that have it; empty where it is the study's as a whole.
+    """
+
+    text: str
+    labels: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The problem with the configurations that have it."""
+        if not self.labels:
+            return self.text
+        shown = "; ".join(self.labels[:_MOST_LABELS])
+        more = len(self.labels) - _MOST_LABELS
+        return f"{self.text} [{shown}{f'; and {more} more' if more > 0 else ''}]"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyReport:
+    """What is known of a study before it runs.
+
+    Attributes:
+        problems: what would make it fail, all of it; empty when it can run.
+        notes: remarks that are no problems.
+        estimate: its waits.
+        disk_needed_bytes: rough size of all its files.
+        memory_needed_bytes: the largest estimate of its configurations; ``None`` where none
+            could be had.
+        memory_available_bytes: free memory of the devices; ``None`` where unknown.
+        n_configurations: different configurations.
+        max_experiments: runs above this have to be confirmed.
+    """
+
+    problems: tuple[StudyProblem, ...]
+    notes: tuple[StudyProblem, ...]
+    estimate: StudyEstimate
+    disk_needed_bytes: int
+    memory_needed_bytes: int | None
+    memory_available_bytes: int | None
+    n_configurations: int
+    max_experiments: int
+
+    @property
+    def n_runs(self) -> int:
+        """Configurations × cycles."""
+        return self.estimate.n_runs
+
+    @property
+    def above_cap(self) -> bool:
+        """Whether the study has to be confirmed first."""
+        return self.n_runs > self.max_experiments
+
+    def raise_if_any(self) -> None:
+        """Raise all problems in one message.
+
+        Raises:
+            PreFlightError: there are problems.
+        """
+        if not self.problems:
+            return
+        told = [str(problem) for problem in self.problems[:_MOST_TOLD]]
+        if len(self.problems) > _MOST_TOLD:
+            told.append(f"and {len(self.problems) - _MOST_TOLD} more problems")
+        if len(told) == 1:
+            raise PreFlightError(f"the study cannot run: {told[0]}")
+        numbered = "; ".join(f"({number}) {text}" for number, text in enumerate(told, start=1))
+        raise PreFlightError(f"the study cannot run, for {len(self.problems)} reasons: {numbered}")
+
+
+def check_study(study: StudyConfig, output: Path) -> StudyReport:
+    """Look at all experiments of a study; loads no model and imports no engine.
+
+    Args:
+        study: the study.
+        output: folder that the study's own folder will be made in, or that folder itself.
+    """
+    check = _Check(study)
+    disk_needed = sum(map(_disk_bytes, study.experiments)) * study.execution.n_cycles
+    for text in (*_several_backends(study), *_disk(output, disk_needed)):
+        check.problems.setdefault(text, [])
+    for config in study.experiments:
+        check.experiment(config)
+    check.datasets()
+    kinds = {name: report.device_kind for name, report in check.reports.items()}
+    needed = [r.memory_estimate_bytes for r in check.reports.values() if r.memory_estimate_bytes]
+    free = [r.memory_available_bytes for r in check.reports.values() if r.memory_available_bytes]
+    return StudyReport(
+        problems=_grouped(check.problems),
+        notes=_grouped(check.notes),
+        estimate=estimate_seconds(study, kinds),
+        disk_needed_bytes=disk_needed,
+        memory_needed_bytes=max(needed, default=None),
+        memory_available_bytes=min(free, default=None),
+        n_configurations=len(study.experiments),
+        max_experiments=study.execution.max_experiments,
+    )
+
+
+class _Check:
+    """Asks each question once, however many experiments raise it."""
+
+    def __init__(self, study: StudyConfig) -> None:
+        self.study = study
+        self.problems: dict[str, list[str]] = {}
+        self.notes: dict[str, list[str]] = {}
+        self.reports: dict[str, CheckReport] = {}
+        self._available: dict[str, Availability] = {}
+        self._workloads: dict[bytes, CheckReport] = {}
+        self._samplers: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def experiment(self, config: ExperimentConfig) -> None:
+        """What the backend and the samplers say of one experiment."""
+        name = config.measurement_config_hash
+        label = self.study.label(name)
+        canonical = config.canonical()
+        for key in _NOT_WORKLOAD:
+            canonical.pop(key)
+        workload = canonical_json(canonical)
+        if workload not in self._workloads:
+            self._workloads[workload] = self._ask(config)
+        report = self._workloads[workload]
+        self.reports[name] = report
+        for text in report.problems:
+            self.problems.setdefault(text, []).append(label)
+        for text in report.notes:
+            self.notes.setdefault(text, []).append(label)
+        for text in self._unfit_sampler(config, report.device_kind):
+            self.problems.setdefault(text, []).append(label)
+
+    def datasets(self) -> None:
+        """Whether each data set has as many prompts as are asked of it."""
+        by_source: dict[str, list[ExperimentConfig]] = {}
+        for config in self.study.experiments:
+            key: list[Any] = [config.dataset.model_dump()]
+            if config.dataset.source == SYNTHETIC:
+                key += [config.max_input_tokens, config.max_output_tokens]
+            by_source.setdefault(str(key), []).append(config)
+        for configs in by_source.values():
+            self._dataset(configs)
+
+    def _dataset(self, configs: list[ExperimentConfig]) -> None:
+        # A set with enough prompts for the most has enough for the fewer.
+        for config in sorted(configs, key=lambda config: -config.n):
+            try:
+                load_prompts(config)
+            except LLEMError as error:
+                label = self.study.label(config.measurement_config_hash)
+                self.problems.setdefault(str(error).rstrip("."), []).append(label)
+            else:
+                return
+
+    def _ask(self, config: ExperimentConfig) -> CheckReport:
+        backend = config.backend
+        if backend not in self._available:
+            self._available[backend] = ask_availability(plugins().backends.get(backend))
+        try:
+            return ask_backend(config, self._available[backend])
+        except LLEMError as error:
+            return CheckReport(problems=(str(error).rstrip("."),))
+
+    def _unfit_sampler(self, config: ExperimentConfig, device_kind: str) -> tuple[str, ...]:
+        wanted = config.energy.sampler
+        if wanted in {None, "auto"}:
+            return ()
+        asked = (str(wanted), device_kind)
+        if asked not in self._samplers:
+            self._samplers[asked] = tuple(
+                f"energy.sampler is {spec.name!r}, which cannot be used here: {reason}; use "
+                "`energy.sampler: auto`, or null to measure no energy"
+                for spec, reason in candidates(config, device_kind)
+                if reason is not None
+            )
+        return self._samplers[asked]
+
+
+def _several_backends(study: StudyConfig) -> Iterator[str]:
+    named = [config.backend for config in study.experiments]
+    # One that is not installed has been skipped, but the study asks for it all the same.
+    named += [str(skipped.fields.get("backend", DEFAULT_BACKEND)) for skipped in study.skipped]
+    backends = list(dict.fromkeys(named))
+    if len(backends) > 1:
+        yield (
+            f"it has the backends {' and '.join(backends)}, and a study runs one backend, since "
+            "backends need environments that exclude each other. A runner that gives each "
+            "backend its own Docker container is the way to come; until then, write a study for "
+            "each backend"
+        )
+
+
+def _disk(output: Path, needed: int) -> Iterator[str]:
+    try:
+        check_writable(output)
+    except PreFlightError as error:
+        yield str(error).rstrip(".")
+        return
+    nearest = output.absolute()
+    while not nearest.exists():
+        nearest = nearest.parent
+    try:
+        free = shutil.disk_usage(nearest).free
+    except OSError as error:
+        yield f"the free room at {nearest} cannot be told: {os.strerror(error.errno or 0)}"
+        return
+    if needed > free:
+        yield (
+            f"about {format_bytes(needed)} are needed at {output}, and {format_bytes(free)} are "
+            "free; make room, or choose another folder with --output"
+        )
+
+
+def _disk_bytes(config: ExperimentConfig) -> int:
+    request = _REQUEST_BYTES + config.max_output_tokens * _TOKEN_BYTES
+    return _RECORD_BYTES + config.n * request
+
+
+def _grouped(found: dict[str, list[str]]) -> tuple[StudyProblem, ...]:
+    return tuple(StudyProblem(text, tuple(labels)) for text, labels in found.items())

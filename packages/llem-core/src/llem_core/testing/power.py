@@ -1,0 +1,44 @@
+"""Scripts of power over time, whose energy is known exactly."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+
+class PowerScript:
+    """Another power from each of several moments on.
+
+    Times count from the ``start`` of the sampler that follows the script.
+
+    Args:
+        steps: moments (s) and the power (W) from there on; the first at 0, in order.
+
+    Raises:
+        ValueError: there is no step at 0, or the steps are not in order.
+
+    Example::
+
+        script = PowerScript((0.0, 60.0), (2.0, 300.0))
+        assert script.power_w(1.0) == 60.0
+        assert script.energy_j(1.0, 3.0) == 360.0
+    """
+
+    def __init__(self, *steps: tuple[float, float]) -> None:
+        if not steps or steps[0][0] != 0:
+            raise ValueError("a power script begins at 0 s; give a step such as (0.0, 60.0)")
+        if any(later[0] <= earlier[0] for earlier, later in pairwise(steps)):
+            raise ValueError("the steps of a power script are in the order of their times")
+        self.steps = steps
+
+    def power_w(self, time_s: float) -> float:
+        """Power at a moment (W); that of the first step before it."""
+        return next((p for t, p in reversed(self.steps) if t <= time_s), self.steps[0][1])
+
+    def energy_j(self, started_s: float, ended_s: float) -> float:
+        """Energy between two moments, exactly (J)."""
+        edges = [-math.inf, *(t for t, _ in self.steps[1:]), math.inf]
+        return math.fsum(
+            power_w * max(0.0, min(ended_s, last_s) - max(started_s, first_s))
+            for (_, power_w), (first_s, last_s) in zip(self.steps, pairwise(edges), strict=True)
+        )

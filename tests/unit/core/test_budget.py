@@ -1,0 +1,248 @@
+"""The uncertainty budget: its sums, its shares, its coverage factor, and that it covers."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+
+import pytest
+from llem_core.contracts.readings import DomainReading, EnergyReading, UncertaintyComponent
+from llem_core.measure.baseline import idle_power
+from llem_core.measure.energy import record_energy
+from llem_core.measure.energy_doubts import cross_check_doubt, window_needed_s
+from llem_core.measure.idle import Idle
+from llem_core.measure.sane import sane
+from llem_core.measure.student import coverage_factor
+from llem_core.measure.uncertainty import CLOCK_RATE, budget
+from llem_core.results.energy import IdlePower, UncertaintyBudget
+
+
+def term(name: str, standard_j: float, scope: str = "comparison") -> UncertaintyComponent:
+    return UncertaintyComponent(name, standard_j, scope)  # type: ignore[arg-type]
+
+
+def gpu(name: str, energy_j: float | None, *terms: UncertaintyComponent, **facts: object):  # type: ignore[no-untyped-def]
+    return DomainReading(
+        name, "gpu", energy_j, facts.pop("method", "counter"), uncertainty=terms, **facts
+    )  # type: ignore[arg-type]
+
+
+def baseline(
+    power_w: float, error_w: float, freedom: float | None = None, **by_device: float
+) -> IdlePower:
+    return IdlePower(
+        power_w=power_w,
+        reason=None,
+        spread_w=error_w,
+        standard_error_w=error_w,
+        degrees_of_freedom=freedom,
+        trend_w=0.0,
+        n_parts=5,
+        duration_s=30.0,
+        age_s=0.0,
+        cached=False,
+        per_device_w=by_device or {"GPU-a": power_w},
+    )
+
+
+def of(terms: UncertaintyBudget | None) -> UncertaintyBudget:
+    assert terms is not None
+    return terms
+
+
+def test_terms_add_as_squares_and_gain_is_absolute_alone() -> None:
+    device = gpu(
+        "GPU-a",
+        1000.0,
+        term("edges", 3.0),
+        term("quantisation", 4.0),
+        term("gain", 12.0, "absolute"),
+    )
+    terms = of(budget([device], None, 10.0))
+    assert terms.comparison_j == pytest.approx(2 * 5)
+    assert terms.absolute_j == pytest.approx(2 * 13)
+    assert terms.adjusted_comparison_j is None
+    assert terms.adjusted_absolute_j is None
+    assert [f.shares for f in terms.figures] == [
+        pytest.approx({"quantisation": 16 / 25, "edges": 9 / 25}),
+        pytest.approx({"gain": 144 / 169, "quantisation": 16 / 169, "edges": 9 / 169}),
+    ]
+
+
+def test_edges_and_gains_of_several_devices_have_one_cause_and_add_up() -> None:
+    each = (term("edges", 3.0), term("quantisation", 4.0), term("gain", 10.0, "absolute"))
+    terms = of(budget([gpu("GPU-a", 500.0, *each), gpu("GPU-b", 500.0, *each)], None, 10.0))
+    values = {row.name: row.total_j for row in terms.terms}
+    assert values == pytest.approx({"edges": 6.0, "quantisation": 4.0 * 2**0.5, "gain": 20.0})
+
+
+def test_the_adjusted_energy_has_the_baselines_term_and_the_gain_of_what_is_left() -> None:
+    device = gpu("GPU-a", 1000.0, term("edges", 3.0), term("gain", 100.0, "absolute"))
+    terms = of(budget([device], baseline(80.0, 0.5), 10.0))
+    values = {row.name: row.adjusted_j for row in terms.terms}
+    # 1000 J less 80 W for 10 s leaves 200 J, a fifth of the energy and of its gain
+    assert values["gain"] == pytest.approx(20.0)
+    assert values["baseline"] == pytest.approx(5.0)
+    assert values["clock"] == pytest.approx(math.sqrt(2) * CLOCK_RATE * 800.0)
+    expected = math.sqrt(3.0**2 + 5.0**2 + (math.sqrt(2) * CLOCK_RATE * 800.0) ** 2)
+    assert terms.adjusted_comparison_j == pytest.approx(2 * expected)
+    assert terms.comparison_j == pytest.approx(2 * 3.0)
+    assert next(r for r in terms.terms if r.name == "baseline").total_j == 0.0
+
+
+def test_shares_of_each_figure_sum_to_one() -> None:
+    device = gpu("GPU-a", 1000.0, term("edges", 3.0), term("gain", 100.0, "absolute"))
+    terms = of(budget([device], baseline(80.0, 0.5, 4.0), 10.0))
+    assert [(f.energy, f.scope) for f in terms.figures] == [
+        ("total", "comparison"),
+        ("total", "absolute"),
+        ("adjusted", "comparison"),
+        ("adjusted", "absolute"),
+    ]
+    for figure in terms.figures:
+        assert math.fsum(figure.shares.values()) == pytest.approx(1.0)
+        assert figure.expanded_j == pytest.approx(figure.coverage_factor * figure.standard_j)
+
+
+def test_integrated_energy_has_the_clocks_rate_unless_its_sampler_states_it() -> None:
+    plain = gpu("GPU-a", 1e6, term("sampling", 1.0), method="integrated")
+    stated = gpu("GPU-a", 1e6, term("sampling", 1.0), term("clock", 7.0), method="integrated")
+    clock = {r.name: r.total_j for r in of(budget([plain], None, 10.0)).terms}["clock"]
+    assert clock == pytest.approx(1e6 * 500e-6 / math.sqrt(3))
+    assert {r.name: r.total_j for r in of(budget([stated], None, 10.0)).terms}["clock"] == 7.0
+
+
+def test_few_parts_widen_the_interval_as_far_as_the_baseline_matters() -> None:
+    device = gpu("GPU-a", 1000.0, term("edges", 0.001))
+    alone = of(budget([device], baseline(10.0, 1.0, 4.0), 10.0)).figures[2]
+    assert alone.degrees_of_freedom == pytest.approx(4.0, rel=1e-2)
+    assert alone.coverage_factor == 2.78
+    device = gpu("GPU-a", 1000.0, term("edges", 10.0))
+    half = of(budget([device], baseline(10.0, 1.0, 4.0), 10.0)).figures[2]
+    # equal shares: (1/2)² / 4 is a sixteenth
+    assert half.degrees_of_freedom == pytest.approx(16.0, rel=1e-2)
+    assert half.coverage_factor == pytest.approx(2.13, abs=0.03)
+
+
+def test_students_factors() -> None:
+    assert coverage_factor(None) == 2.0
+    assert coverage_factor(1e9) == 2.0
+    assert coverage_factor(4.0) == 2.78
+    assert coverage_factor(4.9) == 2.78
+    assert coverage_factor(0.5) == 12.71
+    factors = [coverage_factor(freedom) for freedom in range(1, 200)]
+    assert factors == sorted(factors, reverse=True)
+
+
+def test_no_uncertainty_is_no_budget_and_none_at_all_is_no_division() -> None:
+    assert budget([gpu("GPU-a", 1.0)], None, 1.0) is None
+    assert budget([], None, 1.0) is None
+    certain = of(budget([gpu("GPU-a", 1.0, term("edges", 0.0))], None, 1.0))
+    assert certain.comparison_j == 0.0
+    assert certain.figures[0].shares == {}
+
+
+def test_the_adjusted_interval_covers_with_five_parts() -> None:
+    """The baseline dominates: k = 2 would cover 88 % (Student's t, 4 degrees of freedom)."""
+    chance = random.Random(1)
+    window_s, idle_w, run_w, scatter_w, part_s = 60.0, 70.0, 300.0, 2.0, 6.0
+    hits, normal_hits, runs = 0, 0, 2000
+    for _ in range(runs):
+        parts = [
+            EnergyReading(
+                str(i),
+                i * part_s,
+                (i + 1) * part_s,
+                (gpu("GPU-a", chance.gauss(idle_w, scatter_w) * part_s, term("edges", 0.01)),),
+            )
+            for i in range(5)
+        ]
+        idle = idle_power(Idle(parts, 30.0, False, "key"), ["GPU-a"], "gpu", 30.0)
+        device = gpu("GPU-a", run_w * window_s, term("edges", 0.5))
+        found = of(budget([device], idle, window_s))
+        assert idle.power_w is not None
+        error_j = abs((run_w - idle.power_w) * window_s - (run_w - idle_w) * window_s)
+        hits += error_j <= (found.adjusted_comparison_j or 0.0)
+        normal_hits += error_j <= 2.0 * found.figures[2].standard_j
+    assert hits / runs >= found.coverage - 3 * math.sqrt(0.05 * 0.95 / runs)
+    assert normal_hits / runs < 0.92
+
+
+def test_a_baseline_of_another_time_covers_what_idle_power_is_now() -> None:
+    chance = random.Random(2)
+    hits, runs = 0, 2000
+    for _ in range(runs):
+        *parts_w, now_w = (chance.gauss(70.0, 1.0) for _ in range(6))
+        parts = [
+            EnergyReading(str(i), i, i + 1.0, (gpu("GPU-a", p, term("edges", 0.01)),))
+            for i, p in enumerate(parts_w)
+        ]
+        idle = idle_power(Idle(parts, 5.0, True, "key"), ["GPU-a"], "gpu", 5.0)
+        found = of(budget([gpu("GPU-a", 3e4, term("edges", 0.01))], idle, 100.0))
+        error_j = abs(statistics.fmean(parts_w) - now_w) * 100.0
+        hits += error_j <= (found.adjusted_comparison_j or 0.0)
+    assert hits / runs >= found.coverage - 3 * math.sqrt(0.05 * 0.95 / runs)
+
+
+@pytest.mark.parametrize(
+    ("check_j", "edges_j", "told"),
+    [
+        (1040.0, 1.0, False),
+        (1060.0, 1.0, True),
+        (940.0, 1.0, True),
+        # ± 100 J of the window's edges cannot tell 60 J
+        (1060.0, 50.0, False),
+        (0.0, 1.0, True),
+    ],
+)
+def test_a_cross_check_beyond_threshold_and_uncertainty_is_told(
+    check_j: float, edges_j: float, told: bool
+) -> None:
+    device = gpu(
+        "GPU-a",
+        1000.0,
+        term("edges", edges_j),
+        cross_check_j=check_j,
+        cross_check_method="integrated",
+    )
+    doubt = cross_check_doubt(device, 0.05)
+    assert (doubt is not None) == told
+    assert doubt is None or "GPU-a" in doubt
+
+
+def test_the_window_that_would_be_needed_gives_what_was_asked_for() -> None:
+    for terms in (
+        [term("edges", 30.0)],
+        [term("sampling", 30.0)],
+        [term("edges", 20.0), term("sampling", 25.0), term("clock", 1.0)],
+    ):
+        rows = of(budget([gpu("GPU-a", 1000.0, *terms)], None, 10.0)).terms
+        needed_s = window_needed_s(rows, 1000.0, 10.0, 0.01)
+        assert needed_s is not None
+        ratio = needed_s / 10.0
+        grown = {"edges": 1.0, "sampling": math.sqrt(ratio), "clock": ratio}
+        standard_j = math.hypot(*(t.standard_j * grown[t.name] for t in terms))
+        assert 2 * standard_j == pytest.approx(0.01 * 1000.0 * ratio)
+    rows = of(budget([gpu("GPU-a", 1000.0, term("clock", 10.0))], None, 10.0)).terms
+    assert window_needed_s(rows, 1000.0, 10.0, 0.01) is None
+
+
+@pytest.mark.parametrize("bad", [-5.0, math.nan, math.inf])
+def test_an_energy_that_cannot_be_is_none(bad: float) -> None:
+    reading = sane(EnergyReading("w", 0.0, 1.0, (gpu("GPU-a", bad, term("edges", 1.0)),)))
+    energy = record_energy(reading, None, ["GPU-a"], "gpu")
+    assert energy.total_j is None
+    assert "which no energy can be" in str(energy.reason)
+
+
+@pytest.mark.parametrize("bad", [-1.0, math.nan])
+def test_an_uncertainty_that_cannot_be_is_none_and_said(bad: float) -> None:
+    reading = sane(EnergyReading("w", 0.0, 1.0, (gpu("GPU-a", 5.0, term("edges", bad)),)))
+    assert reading.domains[0].uncertainty == ()
+    assert "edges" in reading.warnings[0]
+
+
+def test_a_window_without_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="lasted 0 s"):
+        sane(EnergyReading("w", 1.0, 1.0, ()))
