@@ -100,7 +100,7 @@ import sqlite3
 study = json.loads(file.read_text())
 assert study["status"] == "completed" and len(study["result_files"]) == 4, study
 database = sqlite3.connect("results.sqlite")
-(runs,) = database.execute("SELECT count(*) FROM study_experiments JOIN experiments USING "
+(runs,) = database.execute("SELECT count(*) FROM study_runs JOIN experiments USING "
                            "(measurement_config_hash, started_at, pid, folder)").fetchone()
 assert runs == 4, runs
 assert database.execute("SELECT study_name, n_runs FROM studies").fetchall() == [("three-plugins", 4)]
