@@ -2,7 +2,7 @@
 # Builds the example plugins, runs the tests of each in a fresh environment that has nothing but what
 # it asks for, then measures with the three together, and runs the embedding example with llem-core
 # alone. Nothing is taken from the checkout but the wheels and the tests.
-#   scripts/check_examples.sh [<folder of wheels, made if need be>]
+#   scripts/check_examples.sh [<folder of this state's wheels, made if need be>]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds all wheels, installs `llem-core llem-pytorch` by name into a fresh environment outside
 # the checkout, and measures an experiment there. Then llem-core alone, without click or torch.
-#   scripts/check_wheels.sh [<folder of wheels, made if need be>]
+#   scripts/check_wheels.sh [<folder of this state's wheels, made if need be>]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
