@@ -26,6 +26,8 @@ State = Literal["passed", "failed", "no baseline", "cannot compare", "not measur
 # Two-sided 95 % quantiles of Student's t by degrees of freedom; beyond them the last is on the
 # safe side.
 _T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)
+COVERAGE_FACTOR = 2.0
+"""Of a result's uncertainties: they are 95 % intervals, of two standard uncertainties or more."""
 _UNIT = {"energy_per_output_token_j": "J", "output_tokens_per_second": "1/s"}
 _LESS_IS_BETTER = frozenset({"energy_per_output_token_j"})
 
@@ -138,9 +140,9 @@ def _compare(now: Figure, before: Figure, quantity: Quantity, allowed: float) ->
 def _meter_uncertainty(result: ExperimentResult, quantity: Quantity) -> float:
     """Standard uncertainty of one repeat, by what its meter states."""
     expanded_j = result.energy_uncertainty_comparison_j
-    if quantity not in _LESS_IS_BETTER or expanded_j is None or result.uncertainty is None:
+    if quantity not in _LESS_IS_BETTER or expanded_j is None:
         return 0.0
-    return expanded_j / result.uncertainty.coverage_factor / result.output_tokens
+    return expanded_j / COVERAGE_FACTOR / result.output_tokens
 
 
 def _setting(result: ExperimentResult, quantity: Quantity) -> dict[str, Any]:
