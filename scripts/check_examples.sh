@@ -49,19 +49,20 @@ cd "$place"
 for plugin in $plugins; do
     echo "== $plugin alone"
     extra=$([ "$plugin" = llem-onnxruntime ] && echo "[tokenizers]" || true)
-    install "env-$plugin" "$plugin$extra" pytest mypy
+    install "env-$plugin" "$plugin$extra" pytest
     absent "env-$plugin" torch transformers llem_cli
-    (
-        cd "$plugin"
-        "../env-$plugin/bin/mypy"
-        rm -rf src # from here on, only the wheel
-        "../env-$plugin/bin/pytest" -q -p no:cacheprovider
-    )
+    # Without src/ beside the tests, it can only be the wheel that they import.
+    mv "$plugin/src" "$plugin/typed"
+    (cd "$plugin" && "../env-$plugin/bin/pytest" -q -p no:cacheprovider)
 done
 
 echo "== the three together"
-install together llem-cli $plugins
+# shellcheck disable=SC2086 # three distributions
+install together llem-cli $plugins mypy
 absent together torch transformers
+for plugin in $plugins; do
+    (cd "$plugin" && MYPY_CACHE_DIR="$place/mypy" ../together/bin/mypy typed)
+done
 together/bin/python -m llem_onnxruntime.tiny tiny
 together/bin/python -m llem_wallmeter.simulate meter.log --power 40 --interval 0.01 &
 meter=$!
@@ -69,7 +70,7 @@ export LLEM_WALLMETER__SOURCE="$place/meter.log"
 until [ -s meter.log ]; do sleep 0.05; done
 together/bin/llem config | tee config.txt
 for name in onnxruntime sqlite wallmeter; do grep -q "$name" config.txt; done
-together/bin/llem run three-plugins.yaml --output one
+together/bin/llem run three-plugins.yaml --output one --set baseline.duration_seconds=0.3
 together/bin/python - <<'PY'
 import json
 import pathlib
@@ -90,7 +91,8 @@ PY
 
 echo "== a study with the three"
 if together/bin/python -c "import llem_core.study.runner" 2>/dev/null; then
-together/bin/llem run three-plugins-study.yaml --cycles 2 --no-gaps --output study
+together/bin/llem run three-plugins-study.yaml --cycles 2 --no-gaps --output study \
+    --set baseline.duration_seconds=0.3
 together/bin/python - <<'PY'
 import json
 import pathlib
