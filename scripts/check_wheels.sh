@@ -1,22 +1,23 @@
 #!/usr/bin/env bash
 # Builds all wheels, installs `llem-core llem-pytorch` by name into a fresh environment outside
 # the checkout, and measures an experiment there. Then llem-core alone, without click or torch.
+#   scripts/check_wheels.sh [<folder of this state's wheels, made if need be>]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-uv build --quiet --all-packages --wheel --out-dir "$place/wheels"
-# Third-party versions are those of the lock; ours come from the wheels.
-uv export --quiet --locked --no-dev --no-emit-workspace --no-hashes --format requirements-txt \
-    --output-file "$place/constraints.txt"
+wheels=${1:-$place/wheels}
+bash scripts/build_wheels.sh "$wheels"
+wheels=$(cd "$wheels" && pwd)
 
+# Third-party versions are those of the lock; ours come from the wheels.
 install() { # <environment> <distribution>...
     local environment=$1
     shift
     uv venv --quiet "$place/$environment"
     uv pip install --quiet --python "$place/$environment/bin/python" \
-        --find-links "$place/wheels" --constraints "$place/constraints.txt" "$@"
+        --find-links "$wheels" --constraints "$wheels/constraints.txt" "$@"
 }
 
 cd "$place"

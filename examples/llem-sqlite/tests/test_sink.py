@@ -6,8 +6,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from llem_core.results.finished import FinishedStudy
-from llem_core.results.study import MeasurementProtocol, StudyResult, StudySummary
+from llem_core.results.finished import FinishedRun, FinishedStudy
+from llem_core.results.study import StudyResult, StudySummary
 
 from llem_sqlite.config import SqliteConfig
 from llem_sqlite.database import APPLICATION_ID
@@ -86,7 +86,7 @@ def test_writing_again_changes_nothing(measure, database, tmp_path):
     assert [r["energy_total_j"] for r in ask(database, "SELECT * FROM experiments")] == [
         before[0]["energy_total_j"]
     ]
-    assert len(ask(database, "SELECT * FROM study_experiments")) == 1
+    assert len(ask(database, "SELECT * FROM study_runs")) == 1
     assert len(ask(database, "SELECT * FROM studies")) == 1
 
 
@@ -98,13 +98,14 @@ def test_a_study_brings_the_experiments_that_are_missing(measure, tmp_path):
     SqliteSink(SqliteConfig(path=str(other))).write_study(study(files), tmp_path)
     rows = ask(
         other,
-        "SELECT position, energy_total_j FROM study_experiments "
+        "SELECT position, cycle, energy_total_j FROM study_runs "
         "JOIN experiments USING (measurement_config_hash, started_at, pid, folder) "
         "ORDER BY position",
     )
 
     energies = [json.loads(file.read_text())["energy_total_j"] for file in files]
     assert [r["energy_total_j"] for r in rows] == energies
+    assert [r["cycle"] for r in rows] == [1, 2, 3]
     (row,) = ask(other, "SELECT * FROM studies")
     assert (row["study_name"], row["n_runs"], row["status"]) == ("night", 3, "completed")
 
@@ -116,7 +117,18 @@ def test_a_result_that_cannot_be_read_is_told_and_the_rest_is_written(measure, t
     with pytest.raises(OSError, match="gone"):
         sink.write_study(study([tmp_path / "gone" / "result.json", file]), tmp_path)
 
-    assert len(ask(database, "SELECT * FROM study_experiments")) == 1
+    rows = ask(database, "SELECT position, folder FROM study_runs ORDER BY position")
+    assert rows == [
+        {"position": 1, "folder": None},
+        {"position": 2, "folder": file.parent.name},
+    ]
+
+
+def test_a_run_that_failed_is_a_row_with_its_error(measure, tmp_path, database):
+    SqliteSink(SqliteConfig(path=str(database))).write_study(study([None]), tmp_path)
+    (row,) = ask(database, "SELECT * FROM study_runs")
+
+    assert (row["status"], row["error"], row["started_at"]) == ("failed", "it broke", None)
 
 
 def test_a_foreign_database_is_left_alone(measure, database):
@@ -155,38 +167,31 @@ def test_journal_mode_delete(measure, database):
 
 
 def study(files):
-    return FinishedStudy(
-        StudyResult(
-            study_name="night",
-            study_design_hash="0123456789abcdef",
-            status="completed",
-            started_at="2025-01-01T00:00:00+00:00",
-            finished_at="2025-01-01T01:00:00+00:00",
-            measurement_protocol=MeasurementProtocol(
-                n_cycles=3,
-                cycle_order="sequential",
-                shuffle_seed=None,
-                config_gap_seconds=0,
-                cycle_gap_seconds=0,
-                experiment_timeout_seconds=60,
-                process_isolation="none",
-            ),
-            result_files=[str(file) for file in files],
-            summary=StudySummary(
-                n_generated=1,
-                n_configurations=1,
-                n_skipped=0,
-                n_cycles=3,
-                n_runs=3,
-                n_completed=3,
-                n_failed=0,
-                energy_total_j=None,
-                energy_estimated=False,
-                duration_measured_s=1.0,
-                duration_total_s=2.0,
-            ),
-            configurations=[],
-            warnings=[],
-        ),
-        files,
+    """A finished study with the figures that have a column."""
+    summary = StudySummary.model_construct(
+        n_configurations=1,
+        n_cycles=3,
+        n_runs=3,
+        n_completed=3,
+        n_failed=0,
+        energy_total_j=None,
+        duration_measured_s=1.0,
+        duration_total_s=2.0,
     )
+    result = StudyResult.model_construct(
+        study_name="night",
+        study_design_hash="0123456789abcdef",
+        status="completed",
+        started_at="2025-01-01T00:00:00+00:00",
+        finished_at="2025-01-01T01:00:00+00:00",
+        summary=summary,
+    )
+    runs = [_run(position, file) for position, file in enumerate(files, start=1)]
+    return FinishedStudy(result, runs)
+
+
+def _run(position, file):
+    known = file is not None and file.exists()
+    name = json.loads(file.read_text())["measurement_config_hash"] if known else "0" * 16
+    ended = ("completed", None) if file is not None else ("failed", "it broke")
+    return FinishedRun(position, name, position, "any", ended[0], file, ended[1])

@@ -51,10 +51,10 @@ def test_the_edge_term_covers_a_step_at_the_window():
     assert error <= terms["edges"] * math.sqrt(3) + 1e-9
 
 
-def test_steady_power_has_no_edge_sampling_or_clock_term():
+def test_steady_power_has_no_edge_sampling_or_alignment_term():
     _, terms = energy([50.0] * 5, 0.3, 3.7, power_is="instant")
 
-    assert (terms["edges"], terms["sampling"], terms["clock"]) == (0, 0, 0)
+    assert (terms["edges"], terms["sampling"], terms["alignment"]) == (0, 0, 0)
 
 
 def test_the_meters_class_is_a_limit_of_error():

@@ -75,6 +75,15 @@ def window(bench, sampler, seconds=10.0):
     return reading, reading.domains[0]
 
 
+def test_the_last_digit_written_is_the_resolution_if_none_is_given(bench, start):
+    _, written = window(bench, start())
+    _, given = window(bench, start(resolution=2.0))
+
+    assert written.resolution_j == pytest.approx(0.1)
+    assert {c.name: c.standard_j for c in written.uncertainty}["quantisation"] > 0
+    assert given.resolution_j == pytest.approx(2.0)
+
+
 @pytest.mark.parametrize("quantity", ["power_w", "energy_j"])
 def test_constant_power_is_exact(bench, start, quantity):
     reading, domain = window(bench, start(quantity=quantity), 10.3)

@@ -54,13 +54,16 @@ def test_a_socket_whose_meter_ends_gives_null():
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("12.5 40.25", Line(12.5, 40.25)),
-        ("12.5,40.25,229.8", Line(12.5, 40.25)),
-        ("12.5; 40", Line(12.5, 40.0)),
-        ("2025-01-01T00:00:00+00:00 40", Line(1735689600.0, 40.0)),
+        ("12.5 40.25", Line(12.5, 40.25, 0.01)),
+        ("12.5,40.250,229.8", Line(12.5, 40.25, 0.001)),
+        ("12.5; 40", Line(12.5, 40.0, 1.0)),
+        ("2025-01-01T00:00:00+00:00 40", Line(1735689600.0, 40.0, 1.0)),
         ("40.25", None),
         ("12.5 forty", None),
         ("12.5 inf", None),
+        ("12.5 nan", None),
+        ("nan 40", None),
+        ("12.5 -40", None),
     ],
 )
 def test_lines(text, line):
@@ -68,8 +71,8 @@ def test_lines(text, line):
 
 
 def test_a_line_without_a_time():
-    assert parse("12.5 40", timed=False) == Line(None, 40.0)
-    assert parse("40", timed=False) == Line(None, 40.0)
+    assert parse("12.5 40", timed=False) == Line(None, 40.0, 1.0)
+    assert parse("40", timed=False) == Line(None, 40.0, 1.0)
 
 
 def _sampler(address, **fields):

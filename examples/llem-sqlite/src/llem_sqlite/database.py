@@ -20,6 +20,7 @@ _RETRY_S = 0.05
 
 EXPERIMENT_KEY = ("measurement_config_hash", "started_at", "pid", "folder")
 STUDY_KEY = ("study_design_hash", "started_at", "study_name")
+RUN_KEY = ("study_design_hash", "study_started_at", "study_name", "position")
 
 
 @contextlib.contextmanager
@@ -102,11 +103,11 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
         f"result_json TEXT NOT NULL, PRIMARY KEY ({', '.join(STUDY_KEY)}))"
     )
     connection.execute(
-        "CREATE TABLE study_experiments (study_design_hash TEXT NOT NULL, "
-        "study_started_at TEXT NOT NULL, study_name TEXT NOT NULL, position INTEGER NOT NULL, "
-        "measurement_config_hash TEXT NOT NULL, started_at TEXT NOT NULL, pid INTEGER NOT NULL, "
-        "folder TEXT NOT NULL, "
-        "PRIMARY KEY (study_design_hash, study_started_at, study_name, position), "
+        "CREATE TABLE study_runs (study_design_hash TEXT NOT NULL, study_started_at TEXT NOT NULL, "
+        "study_name TEXT NOT NULL, position INTEGER NOT NULL, cycle INTEGER NOT NULL, "
+        "label TEXT NOT NULL, status TEXT NOT NULL, error TEXT, "
+        "measurement_config_hash TEXT NOT NULL, started_at TEXT, pid INTEGER, folder TEXT, "
+        f"PRIMARY KEY ({', '.join(RUN_KEY)}), "
         f"FOREIGN KEY ({', '.join(EXPERIMENT_KEY)}) REFERENCES experiments)"
     )
     connection.execute(

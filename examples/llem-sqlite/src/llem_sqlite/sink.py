@@ -12,10 +12,10 @@ from llem_core.contracts import ResultSink, Section
 
 from llem_sqlite.columns import EXPERIMENT, STUDY, look_up
 from llem_sqlite.config import SqliteConfig
-from llem_sqlite.database import EXPERIMENT_KEY, STUDY_KEY, transaction, upsert
+from llem_sqlite.database import EXPERIMENT_KEY, RUN_KEY, STUDY_KEY, transaction, upsert
 
 if TYPE_CHECKING:
-    from llem_core.results.finished import FinishedExperiment, FinishedStudy
+    from llem_core.results.finished import FinishedExperiment, FinishedRun, FinishedStudy
 
 
 class SqliteSink(ResultSink):
@@ -36,27 +36,26 @@ class SqliteSink(ResultSink):
         return [self._path]
 
     def write_study(self, finished: FinishedStudy, directory: Path) -> Sequence[Path]:
-        """Write one row of ``studies``, and tie its experiments to it.
+        """Write one row of ``studies`` and one of ``study_runs`` for each of its runs.
 
         Experiments that are not in the database yet (the sink was turned on later, or failed
         then) are added from their files.
         """
-        results, unread = _read(finished.result_files)
         study = finished.result.model_dump(mode="json")
+        unread = []
         with transaction(self._config) as connection:
             _write_study(connection, study, directory)
-            for position, (file, result) in enumerate(results):
-                key = _write_experiment(connection, result, file.parent)
-                link = {
-                    "study_design_hash": study["study_design_hash"],
-                    "study_started_at": study["started_at"],
-                    "study_name": study["study_name"],
-                    "position": position,
-                    **key,
-                }
-                upsert(connection, "study_experiments", link, tuple(link)[:4])
+            for run in finished.runs:
+                row = _run_row(study, run)
+                try:
+                    row |= _write_result(connection, run.result_file)
+                except (OSError, ValueError) as error:
+                    unread.append(f"{run.result_file} ({error})")
+                upsert(connection, "study_runs", row, RUN_KEY)
         if unread:
-            raise OSError(f"the study was written without results that cannot be read: {unread}")
+            raise OSError(
+                f"the study was written without results that cannot be read: {'; '.join(unread)}"
+            )
         return [self._path]
 
     @property
@@ -84,17 +83,29 @@ def _write_study(connection: sqlite3.Connection, study: Mapping[str, Any], direc
     upsert(connection, "studies", row, STUDY_KEY)
     # A study that goes on has its runs counted anew.
     connection.execute(
-        "DELETE FROM study_experiments WHERE study_design_hash = ? AND study_started_at = ? "
+        "DELETE FROM study_runs WHERE study_design_hash = ? AND study_started_at = ? "
         "AND study_name = ?",
         tuple(row[name] for name in STUDY_KEY),
     )
 
 
-def _read(files: Sequence[Path]) -> tuple[list[tuple[Path, dict[str, Any]]], str]:
-    results, unread = [], []
-    for file in files:
-        try:
-            results.append((file, json.loads(file.read_text(encoding="utf-8"))))
-        except (OSError, ValueError) as error:
-            unread.append(f"{file} ({error})")
-    return results, "; ".join(unread)
+def _run_row(study: Mapping[str, Any], run: FinishedRun) -> dict[str, Any]:
+    return {
+        "study_design_hash": study["study_design_hash"],
+        "study_started_at": study["started_at"],
+        "study_name": study["study_name"],
+        "position": run.position,
+        "cycle": run.cycle,
+        "label": run.label,
+        "status": run.status,
+        "error": run.error,
+        "measurement_config_hash": run.config_hash,
+    }
+
+
+def _write_result(connection: sqlite3.Connection, file: Path | None) -> dict[str, Any]:
+    """Write the experiment of a run that has one, and give its key."""
+    if file is None:
+        return {}
+    result = json.loads(file.read_text(encoding="utf-8"))
+    return _write_experiment(connection, result, file.parent)

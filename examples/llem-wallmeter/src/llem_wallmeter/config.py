@@ -7,7 +7,9 @@ from typing import Literal, Self
 from llem_core.contracts import Section
 from pydantic import Field, model_validator
 
-SOURCE_VARIABLE = "LLEM_WALLMETER"
+SOURCE_VARIABLE = "LLEM_WALLMETER__SOURCE"
+"""``llem run`` sets ``wallmeter.source`` by it, as by any such variable; others than the command
+line have the sampler look itself."""
 
 
 class WallMeterConfig(Section):
@@ -46,7 +48,10 @@ class WallMeterConfig(Section):
         description="The data sheet's limit of error beside that, such as % of range (W).",
     )
     resolution: float | None = Field(
-        None, gt=0, description="Smallest step of a line's figure, in the unit of `quantity`."
+        None,
+        gt=0,
+        description="Smallest step of a line's figure, in the unit of `quantity`; that of the last "
+        "digit which the meter writes if not given.",
     )
     stale_after_seconds: float = Field(
         5.0, gt=0, description="A meter that is silent for longer has stopped (s)."

@@ -10,7 +10,7 @@ of error a stands for a rectangular distribution, a/√3 (JCGM 100:2008, 4.3.7):
 - ``sampling`` (instant power only): each value stands for its interval. Half the mean square of
   the differences of neighbours is the variance of one value.
 - ``quantisation``: from the resolution; each power, or both ends of a running total.
-- ``clock``: a shift of the window by the clock's uncertainty, times the range of power.
+- ``alignment``: a shift of the window by the clock's uncertainty, times the range of power.
 - ``gain`` and ``offset``: the data sheet's limits of error; the same in every run, so ``absolute``.
 """
 
@@ -89,7 +89,7 @@ def uncertainty_of(
         "edges": edges_j,
         "sampling": _sampling(pieces) if _is_instant(config) else 0.0,
         "quantisation": _quantisation(pieces, config),
-        "clock": config.clock_error_seconds * (max(powers) - min(powers)),
+        "alignment": config.clock_error_seconds * (max(powers) - min(powers)),
     }
     absolute = {
         "gain": energy_j * config.accuracy_percent * _PERCENT * _LIMIT,

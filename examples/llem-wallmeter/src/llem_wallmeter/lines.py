@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +15,12 @@ class Line:
     Attributes:
         time_s: its own time in seconds, of whatever clock; ``None`` where it has none.
         value: its figure, in the unit of ``wallmeter.quantity``.
+        step: worth of the last digit of that figure: 0.01 for ``40.25``.
     """
 
     time_s: float | None
     value: float
+    step: float
 
 
 def parse(text: str, *, timed: bool) -> Line | None:
@@ -34,12 +37,15 @@ def parse(text: str, *, timed: bool) -> Line | None:
         return None
     try:
         time_s = _time(columns[0]) if timed else None
-        value = float(columns[1 if timed else -1])
-    except ValueError:
+        figure = Decimal(columns[1 if timed else -1])
+    except (ValueError, ArithmeticError):
         return None
-    if not math.isfinite(value) or value < 0 or (time_s is not None and not math.isfinite(time_s)):
+    exponent = figure.as_tuple().exponent
+    if not isinstance(exponent, int) or figure < 0:  # not a number, infinite, negative
         return None
-    return Line(time_s, value)
+    if time_s is not None and not math.isfinite(time_s):
+        return None
+    return Line(time_s, float(figure), 10.0**exponent)
 
 
 def is_reading(text: str) -> bool:

@@ -21,6 +21,7 @@ class Record:
 
     Attributes:
         readings: in strictly rising order of time.
+        step: worth of the last digit that was ever written, in the unit of the lines.
         broken_lines: how many lines were no readings.
         late_lines: how many had a time that was not after the one before.
         clock_step_s: how far this machine's clock was set since the first line (s).
@@ -32,6 +33,7 @@ class Record:
         unix_offset_s: Callable[[], float] = lambda: time.time() - time.monotonic(),
     ) -> None:
         self.readings: list[Reading] = []
+        self.step: float | None = None
         self.broken_lines = 0
         self.late_lines = 0
         self.clock_step_s = 0.0
@@ -56,6 +58,7 @@ class Record:
             if line is None:
                 self.broken_lines += 1
                 continue
+            self.step = line.step if self.step is None else min(self.step, line.step)
             time_s = seen_s if line.time_s is None else line.time_s - shift_s
             if self.last_s is not None and time_s <= self.last_s:
                 self.late_lines += 1

@@ -143,7 +143,7 @@ class WallMeterSampler(EnergySampler):
     def _domain(
         self, pieces: Sequence[Piece], started_s: float, ended_s: float, reason: str | None
     ) -> DomainReading:
-        config = self._config
+        config = self._with_resolution()
         method: EnergyMethod = "integrated" if config.quantity == "power_w" else "counter"
         if reason is not None:
             return DomainReading(DOMAIN, "other", None, method, reason=reason, label=config.label)
@@ -157,9 +157,13 @@ class WallMeterSampler(EnergySampler):
             uncertainty=uncertainty_of(pieces, started_s, ended_s, config),
         )
 
+    def _with_resolution(self) -> WallMeterConfig:
+        given = self._config.resolution
+        return self._config.model_copy(update={"resolution": given or self._record.step})
+
     def _sensor(self, readings: Sequence[Reading]) -> dict[str, object]:
         intervals = [after.time_s - before.time_s for before, after in pairwise(readings)]
-        config = self._config.model_dump(mode="json")
+        config = self._with_resolution().model_dump(mode="json")
         return {
             **config,
             "source": self._where,

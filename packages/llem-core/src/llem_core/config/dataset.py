@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 BUNDLED = "bundled"
 SYNTHETIC = "synthetic"
+INLINE = "inline"
 HUB_PREFIX = "hf:"
 
 
 class DatasetConfig(BaseModel):
-    """Where prompts come from. A plain string stands for ``{source: <string>}``."""
+    """Where prompts come from.
+
+    A plain string stands for ``{source: <string>}``, a list of texts for
+    ``{source: inline, prompts: <list>}``.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
@@ -20,8 +32,11 @@ class DatasetConfig(BaseModel):
         BUNDLED,
         min_length=1,
         description="`bundled` (real prompts shipped with llem-core), `synthetic` (token-exact, "
-        "seeded), the path of a JSONL file (`prompt`, optional `max_new_tokens` a line), or "
-        "`hf:<repo>[@revision]` (needs the extra llem-core[datasets]).",
+        "seeded), the path of a JSONL file (`prompt`, optional `max_new_tokens` a line), "
+        "`hf:<repo>[@revision]` (needs the extra llem-core[datasets]), or `inline`.",
+    )
+    prompts: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
+        None, min_length=1, description="Inline: the prompts themselves."
     )
     input_tokens: Annotated[int, Field(strict=True, ge=1)] | None = Field(
         None, description="Synthetic: tokens of each prompt; max_input_tokens if not given."
@@ -39,8 +54,18 @@ class DatasetConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_string(cls, value: Any) -> Any:
+    def _from_shorthand(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return {"source": INLINE, "prompts": value}
         return {"source": value} if isinstance(value, str) else value
+
+    @model_serializer(mode="wrap")
+    def _without_absent_prompts(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # The hash of an experiment must not change because data sets learned another form.
+        dumped: dict[str, Any] = dump(self)
+        if self.prompts is None:
+            dumped.pop("prompts", None)
+        return dumped
 
     @model_validator(mode="after")
     def _options_fit_the_source(self) -> Self:
@@ -50,6 +75,8 @@ class DatasetConfig(BaseModel):
                 f"{' and '.join(lengths)} are for `source: synthetic` only; the prompts of "
                 f"{self.source!r} have their own lengths (cap them with max_input_tokens)"
             )
+        if (self.source == INLINE) != (self.prompts is not None):
+            raise ValueError("`source: inline` and `prompts` go together: give both or neither")
         hub = [n for n in ("split", "subset", "column") if getattr(self, n) is not None]
         if hub and not self.source.startswith(HUB_PREFIX):
             raise ValueError(f"{' and '.join(hub)} are for data sets of the hub only (`hf:…`)")

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from llem_core.config.dataset import BUNDLED, HUB_PREFIX, SYNTHETIC
+from llem_core.config.dataset import BUNDLED, HUB_PREFIX, INLINE, SYNTHETIC
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.workload import Prompt
 from llem_core.errors import ConfigError
@@ -31,6 +31,8 @@ def load_prompts(config: ExperimentConfig) -> list[Prompt]:
         return _synthetic(config)
     if source == BUNDLED:
         items = [_Item(text, None) for text in bundled_prompts()]
+    elif source == INLINE:
+        items = [_Item(text, None) for text in config.dataset.prompts or ()]
     elif source.startswith(HUB_PREFIX):
         items = [_Item(text, None) for text in hub_prompts(config.dataset, config.n)]
     else:
