@@ -44,6 +44,7 @@ The kit checks a plugin against its contract, as a user's machine would not: eac
 a test of its own. A class of three lines runs all of them with pytest, without torch or a GPU:
 
 ```python
+# test_mine.py
 from llem_core.testing import BackendContract
 from my_plugin import hooks
 

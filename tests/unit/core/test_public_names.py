@@ -82,6 +82,8 @@ CONTRACTS = [
     "PowerSample",
     "RequestOutput",
     "UncertaintyComponent",
+    "SensorProbe",
+    "user_data_folder",
     "Launcher",
     "Running",
     "LaunchTask",
