@@ -41,7 +41,7 @@ HANGS = ("hang", "hang-in-c", "hang-with-children")
 OUTSIDE = ("worker SIGKILL", "SIGINT", "SIGTERM", "SIGKILL", "disk full")
 PARENT = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
 TIMEOUT_S, PATIENCE_S, GONE_S = 4.0, 120.0, 15.0
-VARIANTS, CYCLES = 3, 2
+VARIANTS, CYCLES = 4, 2
 MOST_SESSIONS = 12
 
 
@@ -149,13 +149,13 @@ class FaultyStudy:
         """Fill the plugin's list, and say what happens from outside in the next start."""
         for path in self.plan.glob("*_*"):
             path.unlink()
-        kinds = self.random.choices(QUICK, k=self.random.randint(2, 6))
-        if self.random.random() < 0.25:
+        kinds = self.random.choices(QUICK, k=self.random.randint(4, 8))
+        if self.random.random() < 0.2:
             kinds.append(self.random.choice(HANGS))
         self.random.shuffle(kinds)
         for number, kind in enumerate(kinds):
             (self.plan / f"{number:02d}_{self.random.choice(STEPS)}_{kind}").touch()
-        return self.random.choices(OUTSIDE, k=self.random.choice([0, 1, 1, 2]))
+        return self.random.choices(OUTSIDE, k=self.random.choice([0, 0, 1, 1, 2]))
 
     def session(self, outside: list[str], timeout_s: float) -> int:
         """One start of the study; gives its exit code."""

@@ -173,6 +173,8 @@ class TestEstimates:
         )
         over, heading = table(text)[:2]
         assert over.split() == ["estimated", "estimated"]
+        assert "no ground for a comparison" in " ".join(text.split())
+        assert "Each rank can be told apart" not in text
         ends = [over.index("estimated") + 9, over.rindex("estimated") + 9]
         assert ends == [heading.index("mJ/token") + 8, heading.index("interval") + 8]
         assert "4.32 kJ (estimated)" in text

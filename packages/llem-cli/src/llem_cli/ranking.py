@@ -48,12 +48,18 @@ def told_apart(configurations: Sequence[ConfigurationSummary]) -> list[str]:
     ranked = [c for c in configurations if c.rank is not None]
     later = [c for c in ranked if c.rank != 1]
     sentences = []
+    estimated = any(c.energy_method == "estimated" for c in ranked)
+    if estimated and later:
+        sentences.append(
+            "Energies are estimates from a model of the hardware: their order and their intervals "
+            "are the model's, and no ground for a comparison."
+        )
     if any(c.tied_with_better for c in later):
         sentences.append(
             f"{_NOT_TOLD_APART} cannot be told apart from the rank above it (Welch's t-test, "
             "95 %); more cycles may tell them apart."
         )
-    elif later and all(c.tied_with_better is False for c in later):
+    elif later and not estimated and all(c.tied_with_better is False for c in later):
         sentences.append(
             "Each rank can be told apart from the one above it (Welch's t-test, 95 %)."
         )

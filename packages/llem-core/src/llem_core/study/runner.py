@@ -41,7 +41,8 @@ class StudyRunner:
         listener: Listener | None = None,
         gaps: bool = True,
     ) -> None:
-        self._study = study
+        # The record says what was done, so pauses that are left out are none.
+        self._study = study if gaps else _without_gaps(study)
         self._directory = directory
         self._launcher = launcher
         self._listener = listener
@@ -73,6 +74,12 @@ class StudyRunner:
                 gaps=self._gaps,
             )
             return session.run()
+
+
+def _without_gaps(study: StudyConfig) -> StudyConfig:
+    none = {"config_gap_seconds": 0.0, "cycle_gap_seconds": 0.0}
+    execution = study.execution.model_copy(update=none)
+    return study.model_copy(update={"execution": execution})
 
 
 def _default_launcher() -> Launcher:
