@@ -200,6 +200,7 @@ def test_without_gaps_nothing_waits(study: Study, tmp_path: Path) -> None:
     result, _, told = run(content, tmp_path, gaps=False)
     assert result.status == "completed"
     assert of(GapProgress, told) == []
+    assert result.measurement_protocol.config_gap_seconds == 0
 
 
 def test_a_worker_that_does_not_end_by_itself_costs_no_result(study: Study, tmp_path: Path) -> None:
