@@ -102,7 +102,8 @@ def test_a_device_with_a_counter(tmp_path: Path) -> None:
     assert "Simulated GPU (GPU-" in joined(lines)
     assert re.search(r"uncertainty ± \S+ m?J between runs on one device \(95%", joined(lines))
     assert re.search(r"± \S+ k?J as absolute joules \(95%, mostly gain\)", joined(lines))
-    assert re.search(r"mean power +(300|299|301) W", "\n".join(lines))
+    # The window is far shorter than a counter needs for more digits.
+    assert re.search(r"mean power +(2[5-9]|3[0-4])\d W", "\n".join(lines))
     assert re.search(r"cross-check .*integrated", joined(lines))
     assert "estimate" not in text.lower()
     assert "not measured" not in text
