@@ -232,9 +232,10 @@ class FaultyStudy:
             return True
         manifest = self.read_manifest()
         running = [e.pid for e in manifest.runs() if e.status == "running"] if manifest else []
-        for pid in running:
+        ours = alive(self.mark)
+        for pid in [pid for pid in running if pid in ours]:
             with contextlib.suppress(OSError):
-                os.kill(pid or 0, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
                 return True
         return False
 

@@ -77,6 +77,7 @@ def _linger() -> None:
 ACTIONS = {
     "hang": _hang,
     "hang_in_c": _hang_in_c,
+    "sleep": lambda: time.sleep(600),
     "print": _print,
     "crash": _crash,
     "fork_and_die": _fork_and_die,
