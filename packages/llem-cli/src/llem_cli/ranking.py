@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Callable, Sequence
 
 from llem_core.results.study import ConfigurationSummary, CycleStatistics
@@ -11,7 +10,7 @@ from llem_core.units import common_prefix
 
 from llem_cli.live import displayed, one_line
 from llem_cli.output import width
-from llem_cli.table import rate
+from llem_cli.table import rate, wrap
 
 _INDENT = "  "
 _BETWEEN = "  "
@@ -157,16 +156,5 @@ def _with_label(facts: str, label: str, beside: bool) -> list[str]:
     if not label:
         return [facts.rstrip()]
     if beside:
-        return _wrapped(label, facts + _BETWEEN, " " * (displayed(facts) + len(_BETWEEN)))
-    return [facts.rstrip(), *_wrapped(label, " " * 8, " " * 8)]
-
-
-def _wrapped(text: str, first: str, other: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        width(),
-        initial_indent=first,
-        subsequent_indent=other,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+        return wrap(label, facts + _BETWEEN, " " * (displayed(facts) + len(_BETWEEN)))
+    return [facts.rstrip(), *wrap(label, " " * 8, " " * 8)]

@@ -96,9 +96,7 @@ def _study_of_one(
     fields: dict[str, Any] = {}
     for layer in layers:
         fields = merge(fields, layer or {})
-    experiment = {
-        key: value for key, value in overrides.items() if key not in {"execution", "name"}
-    }
+    experiment = _experiment(overrides)
     default = {} if "model" in {**settings, **experiment} else QUICKSTART
     config = load_experiment_config(None, experiment, user=user, default=default)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from llem_core.results.latency import LatencyStatistics
 from llem_core.units import format_bytes, format_duration, format_si
 
 from llem_cli.energy_summary import energy_block
-from llem_cli.table import Block, render
+from llem_cli.output import relative
+from llem_cli.table import Block, rate, render
 
 
 def summarise(result: ExperimentResult, files: Iterable[Path] = ()) -> str:
@@ -30,7 +30,7 @@ def summarise(result: ExperimentResult, files: Iterable[Path] = ()) -> str:
             _memory(result),
             _compute(result),
             _warnings(result),
-            Block("Files", items=[_relative(path) for path in files]),
+            Block("Files", items=[relative(path) for path in files]),
         ]
     )
 
@@ -63,8 +63,8 @@ def _batch_size(result: ExperimentResult) -> Any:
 
 def _speed(result: ExperimentResult) -> Block:
     block = Block("Speed")
-    block.add("output tokens", f"{_rate(result.output_tokens_per_second)} tokens/s")
-    block.add("requests", f"{_rate(result.requests_per_second)} requests/s")
+    block.add("output tokens", f"{rate(result.output_tokens_per_second)} tokens/s")
+    block.add("requests", f"{rate(result.requests_per_second)} requests/s")
     for label, name in (
         ("time to first token", "time_to_first_token"),
         ("between tokens", "inter_token_latency"),
@@ -76,10 +76,6 @@ def _speed(result: ExperimentResult) -> Block:
         else:
             block.add(label, _latency(statistics))
     return block
-
-
-def _rate(per_second: float) -> str:
-    return f"{per_second:,.0f}" if per_second >= 1000 else f"{per_second:.3g}"
 
 
 def _latency(statistics: LatencyStatistics) -> str:
@@ -119,10 +115,3 @@ def _warnings(result: ExperimentResult) -> Block:
     if block.items and result.energy_method == "estimated":
         block.remark = "(all energies and powers in them are estimated)"
     return block
-
-
-def _relative(path: Path) -> str:
-    """The path from here, if it is below this folder; otherwise in full."""
-    full = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow the user's own links
-    here = os.path.join(os.getcwd(), "")  # noqa: PTH109, PTH118 - compared as text
-    return full.removeprefix(here)

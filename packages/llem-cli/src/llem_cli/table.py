@@ -38,13 +38,13 @@ class Block:
     def lines(self) -> list[str]:
         """The block's lines, wrapped to the terminal."""
         heading = f"{self.title:<{len(_INDENT) + _LABEL_COLUMNS}}{self.remark}".rstrip()
-        lines = _wrap(heading, "", " " * (len(_INDENT) + _LABEL_COLUMNS))
+        lines = wrap(heading, "", " " * (len(_INDENT) + _LABEL_COLUMNS))
         for label, value in self.rows:
             first = f"{_INDENT}{label:<{_LABEL_COLUMNS - 1}} "
-            lines += _wrap(value, first, " " * (len(_INDENT) + _LABEL_COLUMNS))
+            lines += wrap(value, first, " " * (len(_INDENT) + _LABEL_COLUMNS))
         lines += self.table
         for item in self.items:
-            lines += _wrap(item, f"{_INDENT}- ", f"{_INDENT}  ")
+            lines += wrap(item, f"{_INDENT}- ", f"{_INDENT}  ")
         return lines
 
 
@@ -64,7 +64,8 @@ def rate(per_second: float) -> str:
     return f"{per_second:,.0f}" if per_second >= 1000 else f"{per_second:.3g}"
 
 
-def _wrap(text: str, first: str, other: str) -> list[str]:
+def wrap(text: str, first: str, other: str) -> list[str]:
+    """Lines of at most the terminal's width; words are never broken."""
     wrapped = textwrap.wrap(
         text,
         width(),
