@@ -13,7 +13,7 @@ CYCLE_ORDERS: tuple[CycleOrder, ...] = ("sequential", "interleaved", "shuffled")
 class ExecutionConfig(BaseModel):
     """How a study is run. Nothing here enters ``study_design_hash``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     n_cycles: Annotated[int, Field(strict=True, ge=1, le=10_000)] = Field(
         1, description="Repetitions of every experiment."

@@ -23,7 +23,7 @@ LONGEST_NAME = 100
 class SkippedConfig(BaseModel):
     """A combination of the sweep that is no valid experiment, and why."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     label: str = Field(description="What varies, as `path=value, path=value`.")
     fields: dict[str, Any] = Field(description="The combination's raw fields.")
@@ -37,7 +37,7 @@ class StudyConfig(BaseModel):
         labels: what varies between the experiments, by ``measurement_config_hash``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     name: str = Field(
         "study",
