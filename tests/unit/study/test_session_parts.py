@@ -104,7 +104,7 @@ def planned(n: int = 3, cycles: int = 2, **execution: object) -> tuple[PlannedRu
 def test_what_remains_is_learnt_from_what_has_completed() -> None:
     execution = ExecutionConfig(n_cycles=2, config_gap_seconds=10, cycle_gap_seconds=100)
     runs = planned()  # A1 A2 B1 B2 C1 C2
-    left = Remaining(runs, execution, gaps=True)
+    left = Remaining(runs, execution)
     gaps_s = 100 + 10 + 100 + 10 + 100
     assert left.ended(0, 5.0, completed=False) is None
     # A takes 4 s a run, as must B and C for all that is known.
@@ -117,7 +117,7 @@ def test_what_remains_is_learnt_from_what_has_completed() -> None:
 
 def test_what_remains_without_gaps() -> None:
     runs = planned(n=2, cycles=1)
-    left = Remaining(runs, ExecutionConfig(), gaps=False)
+    left = Remaining(runs, ExecutionConfig(config_gap_seconds=0, cycle_gap_seconds=0))
     assert left.ended(0, 3.0, completed=True) == pytest.approx(3.0)
 
 
@@ -218,11 +218,14 @@ except KeyboardInterrupt:
 
 def test_nohup_is_respected() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    went_on = False
     try:
         with Interrupts():
             signal.raise_signal(signal.SIGHUP)
+            went_on = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+    assert went_on
 
 
 def test_everything_with_the_token_is_killed_and_nothing_else() -> None:

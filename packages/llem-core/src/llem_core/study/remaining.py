@@ -26,17 +26,14 @@ class Remaining:
     Args:
         runs: the runs to take, in order.
         execution: has the gaps.
-        gaps: whether they are kept.
     """
 
-    def __init__(
-        self, runs: Sequence[PlannedRun], execution: ExecutionConfig, *, gaps: bool
-    ) -> None:
+    def __init__(self, runs: Sequence[PlannedRun], execution: ExecutionConfig) -> None:
         self._runs = runs
         self._seen: dict[str, _Seen] = {}
         for run in runs:
             self._seen.setdefault(run.config_hash, _Seen()).left += 1
-        lengths = [gap_after(runs, i, execution) if gaps else None for i in range(len(runs))]
+        lengths = [gap_after(runs, i, execution) for i in range(len(runs))]
         self._gaps_s = [0.0 if gap is None else gap.seconds for gap in lengths]
         self._gaps_left_s = sum(self._gaps_s)
         # Over configurations that have completed: time of their runs still to do, sum of their

@@ -46,7 +46,6 @@ class StudyRunner:
         self._directory = directory
         self._launcher = launcher
         self._listener = listener
-        self._gaps = gaps
 
     def run(self) -> StudyResult:
         """Run what is left, and write ``study_result.json``.
@@ -71,7 +70,6 @@ class StudyRunner:
                 self._launcher or _default_launcher(),
                 tell_plugins_and(self._listener),
                 interrupts,
-                gaps=self._gaps,
             )
             return session.run()
 

@@ -54,7 +54,6 @@ class Session:
         launcher: gives each experiment its process; closed at the end.
         listener: is told of events.
         interrupts: what keeps signals out while a state is being noted.
-        gaps: whether to keep the pauses.
     """
 
     def __init__(
@@ -65,8 +64,6 @@ class Session:
         launcher: Launcher,
         listener: Listener,
         interrupts: Interrupts,
-        *,
-        gaps: bool,
     ) -> None:
         self._study = study
         self._runs = runs
@@ -75,11 +72,10 @@ class Session:
         self._launcher = launcher
         self._tell = listener
         self._interrupts = interrupts
-        self._gaps = gaps
         self._todo = [
             run for run in runs if writer.entry(run.config_hash, run.cycle).status == "pending"
         ]
-        self._remaining = Remaining(self._todo, study.execution, gaps=gaps)
+        self._remaining = Remaining(self._todo, study.execution)
 
     def run(self) -> StudyResult:
         """Take all runs, then assemble and deliver the study's result."""
@@ -243,7 +239,7 @@ class Session:
         )
 
     def _pause_after(self, index: int) -> None:
-        gap = gap_after(self._todo, index, self._study.execution) if self._gaps else None
+        gap = gap_after(self._todo, index, self._study.execution)
         if gap is not None:
             with self._interrupts.shielded():
                 self._launcher.warm_up(self._todo[index + 1].config.backend)
