@@ -46,7 +46,7 @@ def test_the_blocks_run(page: Path, tmp_path: Path, request: pytest.FixtureReque
     variables = environment(tmp_path, workspace=workspace)
     if not workspace:  # wheels are built for pages that install them, and not otherwise
         variables["UV_FIND_LINKS"] = str(request.getfixturevalue("wheels"))
-    run_page(page, Shell(tmp_path, variables))
+    run_page(page, Shell(tmp_path, variables))  # asserts on every block; test_running shows how
 
 
 def test_exempted_blocks_say_why(capsys: pytest.CaptureFixture[str]) -> None:

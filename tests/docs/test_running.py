@@ -30,7 +30,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return run
 
 
-def test_a_page_is_one_terminal(run) -> None:
+def test_a_page_is_one_terminal(run, tmp_path: Path) -> None:
     run(
         fence("bash", "mkdir there && cd there\nexport WORD=hello"),
         fence("text", "# note.txt\nwritten", "<!-- a remark -->"),
@@ -38,6 +38,8 @@ def test_a_page_is_one_terminal(run) -> None:
         fence("python", "print(open('note.txt').read().split()[-1])"),
         fence("text", "written", "<!-- output -->"),
     )
+    (note,) = tmp_path.rglob("there/note.txt")
+    assert note.read_text().split()[-1] == "written"
 
 
 @pytest.mark.parametrize(
@@ -65,8 +67,9 @@ def test_yaml_that_is_no_configuration_is_noticed(run, text: str) -> None:
         run(fence("yaml", text))
 
 
-def test_an_exempted_block_is_not_run(run) -> None:
-    run(fence("bash", "false", "<!-- not run: it would fail -->"))
+def test_an_exempted_block_is_not_run(run, tmp_path: Path) -> None:
+    run(fence("bash", "touch it-ran\nfalse", "<!-- not run: it would fail -->"))
+    assert not list(tmp_path.rglob("it-ran"))
 
 
 def test_a_block_that_is_never_closed_is_noticed(tmp_path: Path) -> None:
