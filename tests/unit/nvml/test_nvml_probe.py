@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from llem_energy_nvml.load import same_gpu
 from llem_energy_nvml.passports import Passports
 from llem_energy_nvml.probing import probe_all
 from llem_energy_nvml.testing import (
@@ -104,3 +105,12 @@ def test_another_driver_or_a_damaged_file_is_no_passport(tmp_path: Path) -> None
     assert passports.load(gpu.uuid, "580.00.simulated") is None
     Path(found.kept_at or "").write_text("not JSON")
     assert passports.load(gpu.uuid, "580.00.simulated") is None
+
+
+def test_the_load_runs_on_no_gpu_that_is_not_surely_the_probed_one() -> None:
+    bare = "3c54d8a0-0000-0000-0000-000000000001"
+    assert same_gpu(f"GPU-{bare}", bare)
+    assert not same_gpu(f"GPU-{bare}", bare[:-1] + "2")
+    assert not same_gpu(f"GPU-{bare}", bare[:8])
+    assert not same_gpu(f"GPU-{bare}", "")
+    assert not same_gpu(f"GPU-{bare}", None)

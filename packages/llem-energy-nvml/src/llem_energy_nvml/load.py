@@ -28,7 +28,7 @@ class TorchLoad:
             (
                 torch.device("cuda", index)
                 for index in range(torch.cuda.device_count())
-                if str(getattr(torch.cuda.get_device_properties(index), "uuid", "")) in uuid
+                if same_gpu(uuid, getattr(torch.cuda.get_device_properties(index), "uuid", None))
             ),
             None,
         )
@@ -60,6 +60,15 @@ class TorchLoad:
     def _work(self) -> None:
         self._torch.matmul(self._matrix, self._matrix)
         self._torch.cuda.synchronize(self._device)
+
+
+def same_gpu(uuid: str, torch_uuid: object) -> bool:
+    """Whether NVML's and torch's names are of one GPU; torch leaves out the ``GPU-``.
+
+    A torch that does not name its GPUs shows none: a load on another card would be measured as
+    this card's idleness.
+    """
+    return torch_uuid is not None and str(torch_uuid) == uuid.removeprefix("GPU-")
 
 
 def torch_load(uuid: str) -> TorchLoad | None:
