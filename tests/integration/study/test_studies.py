@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llem_core.contracts import Launcher
 from llem_core.contracts.messages import LaunchSuccess, LaunchTask, decode, encode
 from llem_core.events import (
     Event,
@@ -357,3 +360,53 @@ def test_the_worker_is_a_program_too(study: Study, tmp_path: Path, installed: Pa
     assert isinstance(last, LaunchSuccess)
     assert (tmp_path / "run" / "result.json").is_file()
     assert b"printed by the plugin" in done.stderr
+
+
+def test_the_launcher_example_runs_a_study(
+    study: Study, tmp_path: Path, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(installed))
+    text = inspect.cleandoc(Launcher.__doc__ or "").split("::\n", 1)[1]
+    block = text.split("\nAttributes:")[0]
+    module: dict[str, Any] = {}
+    exec(textwrap.dedent(block), module)
+    content = study({"studious.action": [None, "exit", "hang"]})
+    content["execution"]["experiment_timeout_seconds"] = 4
+    result, _, told = run(content, tmp_path, launcher=module["CommandLauncher"]())
+    errors = [event.error for event in of(RunEnded, told)]
+    assert errors[0] is None
+    assert errors[1] == "WorkerDied: it ended with 0"
+    assert errors[2] is not None
+    assert errors[2].startswith("TimeoutError: ")
+    assert result.measurement_protocol.process_isolation == "a command per experiment"
+
+
+TORCH = """
+import json, sys
+from llenergymeasure import run_study
+result = run_study(json.loads(sys.argv[1]), output_dir=sys.argv[2])
+heavy = {"torch", "transformers"} & set(sys.modules)
+print(result.status, result.summary.n_completed, sorted(heavy))
+"""
+
+
+def test_the_parent_of_a_pytorch_study_never_imports_torch(tmp_path: Path) -> None:
+    content = {
+        "name": "cpu",
+        "model": "shape:tiny-llama",
+        "n": 1,
+        "max_output_tokens": 2,
+        "energy": {"sampler": None},
+        "warmup": {"enabled": False},
+        "execution": {"n_cycles": 2, "cycle_gap_seconds": 0.5},
+    }
+    environment = {key: value for key, value in os.environ.items() if key != "LLEM_DISABLE_PLUGINS"}
+    done = subprocess.run(
+        [sys.executable, "-c", TORCH, json.dumps(content), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "completed 2 []"

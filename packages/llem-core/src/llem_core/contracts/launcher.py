@@ -40,8 +40,9 @@ class Running(ABC):
 class Launcher(ABC):
     """Starts experiments, each in a clean process of its own.
 
-    The runner calls ``start``, exhausts ``events``, asks for ``result``, and calls ``kill``
-    where there is none yet, and always before the next ``start``: one experiment runs at a time.
+    The runner calls ``start``, exhausts ``events``, asks for ``result`` (no result by then means
+    that the time was over) and calls ``kill``, before the next ``start``: one experiment runs at
+    a time.
     An experiment is run by ``python -m llem_core.study.worker``, which reads a task from its
     standard input and writes events and the result to its standard output, a message a line;
     it writes its own results into the study's folder. A launcher carries that to another
@@ -60,29 +61,28 @@ class Launcher(ABC):
                 self.ended = None
 
             def events(self, timeout_s):
-                limit = threading.Timer(timeout_s, self.kill)
+                limit = threading.Timer(timeout_s, os.killpg, (self.pid, signal.SIGKILL))
                 limit.start()
-                try:
-                    for line in self.process.stdout:
-                        message = decode(line)
-                        if isinstance(message, Event):
-                            yield message
-                        else:
-                            self.ended = message
-                finally:
+                for line in self.process.stdout:
+                    message = decode(line)
+                    if isinstance(message, Event):
+                        yield message
+                    else:
+                        self.ended = message
+                self.process.wait()
+                if limit.is_alive():
                     limit.cancel()
-                code = self.process.wait()
-                self.ended = self.ended or LaunchFailure("WorkerDied", f"it ended with {code}")
+                    self.kill()
 
             def result(self):
                 return self.ended
 
             def kill(self):
                 if self.process.poll() is None:
-                    os.killpg(self.process.pid, signal.SIGKILL)
-                    self.process.wait()
-                self.ended = self.ended or LaunchFailure("WorkerDied", "it was killed")
+                    os.killpg(self.pid, signal.SIGKILL)
+                code = self.process.wait()
                 self.process.stdout.close()
+                self.ended = self.ended or LaunchFailure("WorkerDied", f"it ended with {code}")
 
         class CommandLauncher(Launcher):
             isolation = "a command per experiment"

@@ -163,10 +163,10 @@ class Session:
         for event in running.events(limit_s):
             self._tell(event)
         result = running.result()
-        if result is not None:
-            return result
         with self._interrupts.shielded():
             running.kill()
+        if result is not None:
+            return result
         late = running.result()
         if isinstance(late, LaunchSuccess):
             return late  # its result came while it was being killed
