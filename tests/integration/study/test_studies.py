@@ -370,7 +370,7 @@ def test_the_launcher_example_runs_a_study(
     block = text.split("\nAttributes:")[0]
     module: dict[str, Any] = {}
     exec(textwrap.dedent(block), module)
-    content = study({"studious.action": [None, "exit", "hang"]})
+    content = study({"studious.action": [None, "exit", "sleep"]})
     content["execution"]["experiment_timeout_seconds"] = 4
     result, _, told = run(content, tmp_path, launcher=module["CommandLauncher"]())
     errors = [event.error for event in of(RunEnded, told)]
