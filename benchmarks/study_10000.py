@@ -19,19 +19,43 @@ from llenergymeasure import run_study
 from pairs import compile_sources
 
 PLUGIN = """
-from dataclasses import replace
-from llem_core.contracts import hookimpl
-from llem_core.testing import ScriptedBackend, ScriptedConfig, scripted_backend
+from llem_core.contracts import (
+    BackendSection, BackendSpec, Batch, BatchOutput, CheckReport, DeviceInfo, InferenceBackend,
+    ModelInfo, RequestOutput, hookimpl,
+)
 from pydantic import Field
 
 LLEM_CONTRACT = 1
 
-class NothingConfig(ScriptedConfig):
+class NothingConfig(BackendSection):
     number: int = Field(0, description="Tells experiments apart.")
+
+class NothingBackend(InferenceBackend):
+    def load(self):
+        return ModelInfo(
+            parameters=None,
+            parameters_non_embedding=None,
+            devices=(DeviceInfo("cpu", "cpu"),),
+        )
+
+    def prepare(self, prompts):
+        return [Batch((prompt.index,), (1,), payload=None, padded_tokens=1) for prompt in prompts]
+
+    def generate(self, batch):
+        return BatchOutput(
+            tuple(RequestOutput(index, output_tokens=1) for index in batch.indices),
+            times_missing_reason="nothing is generated",
+        )
+
+    def unload(self):
+        pass
 
 @hookimpl
 def llem_backends():
-    return [replace(scripted_backend("nothing"), section=NothingConfig)]
+    return [BackendSpec(
+        name="nothing", summary="Does nothing.", section=NothingConfig,
+        create=NothingBackend, check=lambda workload: CheckReport(),
+    )]
 """
 SHIPPED = "llem-pytorch,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon"
 

@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from llem_core import __version__
     from llem_core.api import run_experiment, run_study
-    from llem_core.config import (
-        BaselineConfig,
-        DecoderConfig,
-        EnergyConfig,
-        ExperimentConfig,
-        LoRAConfig,
-        WarmupConfig,
-        load_experiment_config,
-    )
+    from llem_core.config.baseline import BaselineConfig
+    from llem_core.config.energy import EnergyConfig
     from llem_core.config.execution import ExecutionConfig
+    from llem_core.config.experiment import ExperimentConfig
+    from llem_core.config.loader import load_experiment_config
     from llem_core.config.study import SkippedConfig, StudyConfig
+    from llem_core.config.warmup import WarmupConfig
     from llem_core.contracts import EnergySampler, InferenceBackend, ResultSink
+    from llem_core.contracts.decoder import DecoderConfig
+    from llem_core.contracts.lora import LoRAConfig
     from llem_core.measure.flops import FlopsEstimator
     from llem_core.measure.state import StateManager
     from llem_core.results.aggregate import aggregate_results

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from llem_core.config.errors import config_error
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.layers import from_environment, merge
+from llem_core.config.layers import from_environment
+from llem_core.config.merge import merge
 from llem_core.config.sections import DEFAULT_BACKEND, hoist
 from llem_core.config.study import STUDY_KEYS
 from llem_core.config.user import UserConfig, load_user_config

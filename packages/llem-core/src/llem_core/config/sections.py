@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import PydanticCustomError
 
-from llem_core.config.layers import merge
+from llem_core.config.merge import merge
 from llem_core.contracts.section import BackendSection, Section
 from llem_core.errors import PluginError
 from llem_core.plugins import plugins
@@ -132,6 +131,8 @@ def _merge(target: dict[str, Any], extra: dict[str, Any]) -> None:
 
 
 def _unknown(marked: _Marked) -> str:
+    import difflib
+
     if marked.name in DISTRIBUTIONS:
         return (
             f"the plugin that owns the section {marked.name!r} is not installed; "

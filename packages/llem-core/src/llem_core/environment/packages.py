@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+import re
+from importlib.metadata import PackageNotFoundError, distribution
 
 NAMES = (
     *("llem-core", "llem-cli", "llem-pytorch"),
@@ -15,10 +16,15 @@ NAMES = (
 
 def read_packages() -> dict[str, str]:
     """Name to version of those that are installed."""
-    found = {}
-    for name in NAMES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    versions = {name: _version(name) for name in NAMES}
+    return {name: version for name, version in versions.items() if version is not None}
+
+
+def _version(name: str) -> str | None:
+    """What ``importlib.metadata.version`` gives, without parsing the description as an e-mail."""
+    try:
+        headers = (distribution(name).read_text("METADATA") or "").partition("\n\n")[0]
+    except (PackageNotFoundError, OSError):
+        return None
+    found = re.search(r"^Version:\s*(\S+)", headers, re.MULTILINE)
+    return found[1] if found else None

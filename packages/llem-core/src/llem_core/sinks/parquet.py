@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from llem_core.atomic import write_atomically
 from llem_core.contracts.sink import ResultSink
 from llem_core.results.finished import FinishedExperiment
+from llem_core.sinks.columns import table
 
 
 def _field(name: str, kind: Any, description: str) -> Any:
@@ -64,43 +65,43 @@ class ParquetSink(ResultSink):
 
 def _timeseries(finished: FinishedExperiment) -> Any:
     rows = [
-        {
-            "time_s": row.sample.time_s - finished.started_s,
-            "device": row.sample.domain,
-            "phase": row.phase,
-            "power_w": row.sample.power_w,
-            "temperature_c": row.sample.temperature_c,
-            "utilisation_percent": row.sample.utilisation_percent,
-            "memory_bytes": row.sample.memory_bytes,
-            "sm_clock_hz": row.sample.sm_clock_hz,
-            "memory_clock_hz": row.sample.memory_clock_hz,
-            "throttle_reasons": list(row.sample.throttle_reasons),
-        }
+        (
+            row.sample.time_s - finished.started_s,
+            row.sample.domain,
+            row.phase,
+            row.sample.power_w,
+            row.sample.temperature_c,
+            row.sample.utilisation_percent,
+            row.sample.memory_bytes,
+            row.sample.sm_clock_hz,
+            row.sample.memory_clock_hz,
+            row.sample.throttle_reasons,
+        )
         for row in finished.timeseries
     ]
-    return pa.Table.from_pylist(rows, schema=TIMESERIES_SCHEMA)
+    return table(rows, TIMESERIES_SCHEMA)
 
 
 def _requests(finished: FinishedExperiment) -> Any:
     rows = [
-        {
-            "index": request.index,
-            "rank": process.rank,
-            "batch": request.batch,
-            "input_tokens": request.input_tokens,
-            "output_tokens": request.output_tokens,
-            "started_s": request.started_s - finished.started_s,
-            "ended_s": request.ended_s - finished.started_s,
-            "token_times_s": request.token_times_s,
-            "token_ids": request.token_ids,
-        }
+        (
+            request.index,
+            process.rank,
+            request.batch,
+            request.input_tokens,
+            request.output_tokens,
+            request.started_s - finished.started_s,
+            request.ended_s - finished.started_s,
+            request.token_times_s,
+            request.token_ids,
+        )
         for process in finished.processes
         for request in process.requests
     ]
-    return pa.Table.from_pylist(rows, schema=REQUESTS_SCHEMA)
+    return table(rows, REQUESTS_SCHEMA)
 
 
-def _write(table: Any, path: Path) -> Path:
+def _write(rows: Any, path: Path) -> Path:
     buffer = pa.BufferOutputStream()
-    pq.write_table(table, buffer)
+    pq.write_table(rows, buffer)
     return write_atomically(path, buffer.getvalue().to_pybytes())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.layers import merge
+from llem_core.config.merge import merge
 from llem_core.config.parts import Builder, Part
 from llem_core.config.sections import DEFAULT_BACKEND, hoist, lay
 from llem_core.plugins import plugins

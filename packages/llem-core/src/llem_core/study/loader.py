@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from llem_core.config.errors import config_error
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.layers import merge
 from llem_core.config.loader import environment_settings
+from llem_core.config.merge import merge
 from llem_core.config.sections import lay
 from llem_core.config.study import STUDY_KEYS, StudyConfig
 from llem_core.config.user import UserConfig, load_user_config
