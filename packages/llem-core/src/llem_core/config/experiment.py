@@ -126,8 +126,10 @@ class ExperimentConfig(BaseModel):
                 f"decoder.min_new_tokens ({fewest}) is above max_output_tokens "
                 f"({self.max_output_tokens}); raise the one or lower the other"
             )
-        declared = _CORE_FIELDS | set(type(self.section).model_fields)
-        taken = sorted(declared & set(self.passthrough_kwargs))
+        own = type(self.section).model_fields
+        taken = sorted(
+            name for name in self.passthrough_kwargs if name in own or name in _CORE_FIELDS
+        )
         if taken:
             raise ValueError(
                 f"passthrough_kwargs has {', '.join(taken)}, which llem declares itself; "
