@@ -8,7 +8,13 @@ from llem_cli.session import Session
 
 
 @click.command()
-@click.option("--schema", is_flag=True, help="Print the JSON schema of an experiment file.")
+@click.option(
+    "--schema",
+    type=click.Choice(["experiment", "study"]),
+    is_flag=False,
+    flag_value="experiment",
+    help="Print the JSON schema of an experiment file, or of a study file (`--schema study`).",
+)
 @click.option(
     "--probe",
     is_flag=True,
@@ -18,13 +24,13 @@ from llem_cli.session import Session
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Print tracebacks of errors.")
 @click.pass_obj
-def config(session: Session, schema: bool, probe: bool, as_json: bool, verbose: bool) -> None:
+def config(session: Session, schema: str | None, probe: bool, as_json: bool, verbose: bool) -> None:
     """Show this machine, the installed plugins and the paths that are used.
 
     For each plugin, its distribution and whether it can be used here, and why.
     """
     session.verbose = verbose
-    if schema and probe:
+    if schema is not None and probe:
         raise click.UsageError("--schema and --probe exclude each other.")
     from llem_cli.machine import describe_machine, describe_schema
     from llem_cli.output import stdout_reserved, write_result
@@ -35,5 +41,5 @@ def config(session: Session, schema: bool, probe: bool, as_json: bool, verbose: 
 
             text = describe_probe(as_json)
         else:
-            text = describe_schema() if schema else describe_machine(as_json)
+            text = describe_machine(as_json) if schema is None else describe_schema(schema)
     write_result(text)

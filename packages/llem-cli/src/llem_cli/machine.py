@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from llem_core.config.schema import experiment_schema
+from llem_core.config.schema import experiment_schema, study_schema
 from llem_core.config.user import load_user_config, user_config_path
 from llem_core.contracts.backend import BackendSpec
 from llem_core.contracts.sampler import SamplerSpec
@@ -21,9 +21,10 @@ from llem_cli.resolve import output_folder
 from llem_cli.table import Block, render
 
 
-def describe_schema() -> str:
-    """The JSON schema of an experiment file, with the installed plugins' sections."""
-    return json.dumps(experiment_schema(), indent=2, ensure_ascii=False)
+def describe_schema(file: str) -> str:
+    """The JSON schema of an ``experiment`` or a ``study`` file, with the plugins' sections."""
+    schema = study_schema() if file == "study" else experiment_schema()
+    return json.dumps(schema, indent=2, ensure_ascii=False)
 
 
 def describe_machine(as_json: bool) -> str:

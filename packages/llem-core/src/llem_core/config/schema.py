@@ -1,13 +1,18 @@
-"""The JSON schema of an experiment file, with the sections of the installed plugins."""
+"""The JSON schemas of experiment and study files, with the sections of the installed plugins."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
+from llem_core.config.study import LONGEST_NAME, NAME
 from llem_core.contracts.section import BackendSection
 from llem_core.plugins import plugins
 from llem_core.plugins.suspect import why_unbuildable
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def experiment_schema() -> dict[str, Any]:
@@ -17,7 +22,7 @@ def experiment_schema() -> dict[str, Any]:
     inference fields too.
     """
     schema = ExperimentConfig.model_json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["$schema"] = _DIALECT
     schema["additionalProperties"] = False
     definitions = schema.setdefault("$defs", {})
     definitions.pop("Section", None)
@@ -36,3 +41,68 @@ def experiment_schema() -> dict[str, Any]:
         definitions[model.__name__] = section
         properties[name] = {"$ref": f"#/$defs/{model.__name__}"}
     return schema
+
+
+def study_schema() -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of a study file: the fields of an experiment, and the study's.
+
+    No field is required, since each may come from ``base``, ``sweep`` or ``experiments``. The
+    first part of a swept path is checked, not the values.
+    """
+    experiment = experiment_schema()
+    fields = experiment["properties"]
+    execution = ExecutionConfig.model_json_schema(ref_template="#/$defs/{model}")
+    roots = "|".join(map(re.escape, fields))
+    return {
+        "$schema": _DIALECT,
+        "title": "Study",
+        "description": "Experiments × cycles.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "name": {
+                "type": "string",
+                "pattern": f"^{NAME.pattern}$",
+                "maxLength": LONGEST_NAME,
+                "description": "Name of the study and of its folder.",
+            },
+            "base": {
+                "type": "string",
+                "description": "Path of an experiment file whose fields lie under this file's.",
+            },
+            **fields,
+            "sweep": {
+                "anyOf": [
+                    {"$ref": "#/$defs/Grid"},
+                    {"type": "array", "items": {"$ref": "#/$defs/Grid"}},
+                    {"type": "null"},
+                ],
+                "description": "Dotted paths to lists, of which every combination is taken; of "
+                "a list of such mappings, the union.",
+            },
+            "experiments": {
+                "anyOf": [
+                    {"type": "array", "items": {"$ref": "#/$defs/Differences"}},
+                    {"type": "null"},
+                ],
+                "description": "Experiments, each by the fields in which it differs from the "
+                "shared ones.",
+            },
+            "execution": {"$ref": "#/$defs/ExecutionConfig"},
+        },
+        "$defs": {
+            **experiment["$defs"],
+            **execution.pop("$defs", {}),
+            "ExecutionConfig": execution,
+            "Grid": {
+                "type": "object",
+                "propertyNames": {"pattern": rf"^({roots})(\..+)?$"},
+                "additionalProperties": {"type": "array", "minItems": 1},
+            },
+            "Differences": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": fields,
+            },
+        },
+    }
