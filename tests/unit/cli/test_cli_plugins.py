@@ -226,6 +226,17 @@ def test_a_run_goes_on_and_tells_of_all(llem: Llem) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_studys_workers_tell_of_them_too_and_it_is_shown_once(llem: Llem) -> None:
+    done = llem(
+        *("run", "-m", "any", "-b", "good", "-n", "2", "--sampler", "none"),
+        *("--cycles", "2", "--no-gaps", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    told = "Note: the plugin listens of lab-listens 1.0: it failed in llem_experiment_started"
+    assert done.stderr.count(told) == 1
+    assert "Traceback" not in done.stderr
+
+
 def test_using_what_is_broken_names_it(llem: Llem) -> None:
     common = ("run", "-m", "any", "-n", "1", "--sampler", "none")
     done = llem(*common, "-b", "same")

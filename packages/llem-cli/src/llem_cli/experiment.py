@@ -36,15 +36,12 @@ def _plan(request: Request, resolved: Resolved) -> tuple[int, str]:
 def _measure(request: Request, resolved: Resolved, session: Session) -> tuple[int, str]:
     # The runner brings pyarrow and more; a dry run and a wrong configuration do without.
     from llem_core.api import run_and_save
-    from llem_core.plugins import plugins
 
     from llem_cli.progress import Progress
     from llem_cli.summary import summarise
 
     with Progress(request.quiet, request.verbose, session.interruption) as progress:
         saved = run_and_save(resolved.config, resolved.output, progress)
-    for problem in plugins().event_problems:
-        request.tell(f"the plugin {problem.named}: {problem.reason}")
     if request.as_json:
         return 0, saved.result.model_dump_json(indent=2)
     return 0, summarise(saved.result, saved.files)

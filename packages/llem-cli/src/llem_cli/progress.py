@@ -12,6 +12,7 @@ from llem_core.events import (
     Phase,
     PhaseChanged,
     PhaseProgress,
+    PluginFailed,
 )
 
 from llem_cli.live import LiveLine, can_rewrite
@@ -47,6 +48,7 @@ class Progress:
 
     def __init__(self, quiet: bool, verbose: bool, interruption: Interruption) -> None:
         self._line = LiveLine(can_rewrite() and not quiet)
+        self._quiet = quiet
         self._verbose = verbose
         self._interruption = interruption
         self._n_prompts = 0
@@ -80,6 +82,8 @@ class Progress:
             self._line.show(f"{self._doing(event.phase)} …")
         elif isinstance(event, PhaseProgress):
             self._line.show(f"{self._doing(event.phase)}: {share(event)}")
+        elif isinstance(event, PluginFailed) and not self._quiet:
+            self._line.leave(failed_plugin(event))
 
     def _doing(self, phase: Phase) -> str:
         doing = DOING.get(phase, phase.value)
@@ -88,6 +92,11 @@ class Progress:
     def _leave(self, line: str) -> None:
         if self._verbose:
             self._line.leave(line)
+
+
+def failed_plugin(event: PluginFailed) -> str:
+    """The note on a plugin that failed when it was told of an event."""
+    return f"Note: the plugin {event.plugin}: {event.reason}."
 
 
 def share(event: PhaseProgress) -> str:

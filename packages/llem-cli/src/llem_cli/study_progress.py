@@ -15,6 +15,7 @@ from llem_core.events import (
     Phase,
     PhaseChanged,
     PhaseProgress,
+    PluginFailed,
     RunEnded,
     RunStarted,
     StudyFailed,
@@ -24,7 +25,7 @@ from llem_core.units import format_duration, format_si
 
 from llem_cli.live import LiveLine, can_rewrite, columns, displayed, one_line
 from llem_cli.output import relative
-from llem_cli.progress import DOING, share
+from llem_cli.progress import DOING, failed_plugin, share
 from llem_cli.signals import Interruption
 from llem_cli.table import counted, rate
 
@@ -70,6 +71,7 @@ class StudyProgress:
         self._run: RunStarted | None = None
         self._n_prompts = 0
         self._ends_at: datetime | None = None
+        self._failed_plugins: set[str] = set()
         self.directory: str | None = None
         self.n_completed = 0
         self.n_runs = 0
@@ -102,6 +104,8 @@ class StudyProgress:
             self._run_ended(event)
         elif isinstance(event, GapProgress):
             self._gap(event)
+        elif isinstance(event, PluginFailed):
+            self._plugin_failed(failed_plugin(event))
         else:
             self._within_run(event)
 
@@ -144,6 +148,12 @@ class StudyProgress:
         if not self._line.shown or displayed(facts) + 2 + displayed(label) < columns():
             return [f"{facts}  {label}"]
         return [facts.rstrip(), f"    {label}"]
+
+    def _plugin_failed(self, told: str) -> None:
+        """Every experiment's process tells it anew; it is shown once."""
+        if told not in self._failed_plugins:
+            self._failed_plugins.add(told)
+            self._leave(told)
 
     def _gap(self, event: GapProgress) -> None:
         if event.left_s <= 0:

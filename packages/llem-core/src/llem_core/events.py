@@ -102,6 +102,21 @@ class ExperimentFailed(Event):
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class PluginFailed(Event):
+    """A plugin failed when it was told of an event; what is measured is not concerned.
+
+    Told once a process for each plugin and hook, which for a study is once an experiment.
+
+    Attributes:
+        plugin: its name, distribution and version.
+        reason: what it failed with, and where.
+    """
+
+    plugin: str
+    reason: str
+
+
 RunStatus = Literal["pending", "running", "completed", "failed", "skipped", "interrupted"]
 """Where one run of a study stands."""
 

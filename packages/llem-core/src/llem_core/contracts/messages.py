@@ -74,7 +74,7 @@ _KINDS: dict[str, type[Any]] = {
     for kind in (
         *(LaunchTask, LaunchFailure, LaunchSuccess, WarmUp),
         *(events.ExperimentStarted, events.ExperimentFinished, events.ExperimentFailed),
-        *(events.PhaseChanged, events.PhaseProgress),
+        *(events.PhaseChanged, events.PhaseProgress, events.PluginFailed),
     )
 }
 _ENUMS: dict[str, type[Phase | ExperimentState]] = {"phase": Phase, "state": ExperimentState}

@@ -145,11 +145,13 @@ class Plugins:
             for name, owners in registry.conflicts().items()
         ]
 
-    def tell(self, hook: str, event: Event) -> None:
+    def tell(self, hook: str, event: Event) -> list[PluginProblem]:
         """Call the event hook of every plugin that has it; what one raises harms no other.
 
-        A plugin that fails is entered in ``event_problems``, once a hook.
+        Returns:
+            The plugins that failed at it for the first time; they are in ``event_problems``.
         """
+        n_before = len(self.event_problems)
         for each in getattr(self._manager.hook, hook).get_hookimpls():
             try:
                 each.function(**({"event": event} if "event" in each.argnames else {}))
@@ -158,6 +160,7 @@ class Plugins:
                 raise
             except BaseException as error:  # noqa: BLE001 - see above
                 self._event_problem(each.plugin_name, hook, error)
+        return self.event_problems[n_before:]
 
     def section_problems(self) -> list[PluginProblem]:
         """Sections that no configuration can be made with; building them takes time."""

@@ -9,6 +9,7 @@ from llem_core.events import (
     ExperimentStarted,
     Listener,
     PhaseChanged,
+    PluginFailed,
     StudyFailed,
     StudyFinished,
     StudyStarted,
@@ -27,13 +28,18 @@ _HOOKS = {
 
 
 def tell_plugins_and(listener: Listener | None) -> Listener:
-    """A listener that hands every event to the plugins' hooks first, then to ``listener``."""
+    """A listener that hands every event to the plugins' hooks first, then to ``listener``.
+
+    ``listener`` is also told of plugins that failed at it.
+    """
 
     def tell(event: Event) -> None:
         hook = _HOOKS.get(type(event))
-        if hook is not None:
-            plugins().tell(hook, event)
-        if listener is not None:
-            listener(event)
+        failed = [] if hook is None else plugins().tell(hook, event)
+        if listener is None:
+            return
+        for problem in failed:
+            listener(PluginFailed(event.config_hash, problem.named, problem.reason))
+        listener(event)
 
     return tell
