@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llem_energy_nvml.counter import Interval, Read
 from llem_energy_nvml.edges import Edge
@@ -40,21 +40,35 @@ class Powers:
     """What is known of the power around a window (W).
 
     Attributes:
-        least_w, most_w: bounds of what was seen.
+        lowest_w, highest_w: of what was seen.
         limit_w: what the board can draw.
         resolved_s: fluctuations shorter than this are not seen.
+        hidden: whether what was seen shows no bounds of the power within a refresh.
     """
 
-    least_w: float
-    most_w: float
+    lowest_w: float
+    highest_w: float
     limit_w: float
     resolved_s: float
+    hidden: bool = False
+
+    @property
+    def least_w(self) -> float:
+        """Lower bound of the power within a refresh."""
+        return 0.0 if self.hidden else self.lowest_w
+
+    @property
+    def most_w(self) -> float:
+        """Upper bound of the power within a refresh."""
+        return max(self.limit_w, self.highest_w) if self.hidden else self.highest_w
 
     def seen(self, powers_w: Iterable[float | None]) -> Powers:
         """The same with more powers seen."""
         known = [p for p in powers_w if p is not None]
-        return Powers(
-            min([self.least_w, *known]), max([self.most_w, *known]), self.limit_w, self.resolved_s
+        return replace(
+            self,
+            lowest_w=min([self.lowest_w, *known]),
+            highest_w=max([self.highest_w, *known]),
         )
 
     def unseen_j(self, mean_w: float, longest_s: float) -> float:
@@ -107,7 +121,7 @@ def counted(
     late_w = _power_before(end, window.ended_s, reads, refresh_s, mean_w)
     before_w = _known(start.between_w, early_w)
     after_w = _known(end.after_w, late_w)
-    around = powers.seen((before_w, after_w, late_w, mean_w))
+    around = powers.seen((before_w, early_w, late_w, after_w, mean_w))
     first_j, first_half_j = _at_start(
         start, window.started_s + lag_s, before_w, around, refresh_s, mean_w
     )
@@ -118,7 +132,7 @@ def counted(
     return Counted(
         last_j - first_j,
         math.hypot(*first_half_j, *last_half_j) / _ROOT_3,
-        lag_half_s * math.hypot(late_w - after_w, early_w - before_w) / _ROOT_3,
+        lag_half_s * (around.highest_w - around.lowest_w) / _ROOT_3,
     )
 
 

@@ -18,6 +18,8 @@ from llem_energy_nvml.track import Track
 
 GAIN_HALF_WIDTH = 0.105
 """Boards were reported from 8 % below to 13 % above an external meter (arXiv 2312.02741)."""
+UNSEEN = "unseen"
+"""Term of the time that a power field does not look at; it falls with no window's length."""
 _AROUND_S = 1.0
 _MOST_FAILED = 0.1
 _ROOT_3 = math.sqrt(3)
@@ -72,9 +74,9 @@ def _counted(
     # What averages over more than a refresh shows no bounds of the power within one: it may have
     # been anything that the board can draw.
     hidden = sensor.window_s > sensor.refresh_s
-    bounds = (0.0, limit_w) if hidden else (math.inf, 0.0)
-    resolved_s = min(sensor.window_s, sensor.refresh_s)
-    powers = Powers(*bounds, limit_w, resolved_s).seen(powers_w)
+    # What looks at part of the time does not see a load in step with it.
+    resolved_s = sensor.window_s if sensor.time_share == 1 else sensor.update_s
+    powers = Powers(math.inf, 0.0, limit_w, resolved_s, hidden).seen(powers_w)
     found = counted(window, seen.start, seen.end, reads, powers, sensor)
     return _calibrated(
         seen,
@@ -129,6 +131,7 @@ def _integrated(seen: Observed, integral: Integral | None) -> DomainReading:
                 UncertaintyComponent("sampling", integral.sampling_j),
                 UncertaintyComponent("averaging", integral.averaging_j),
                 UncertaintyComponent("clock", integral.clock_j),
+                UncertaintyComponent(UNSEEN, integral.unseen_j),
             ),
         ),
     )

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from llem_core.contracts import DomainReading
+from llem_core.contracts import DomainReading, VisibleGpus
 from llem_core.units import format_duration
 
-from llem_energy_nvml.domain import Observed
-from llem_energy_nvml.visible import Visible
+from llem_energy_nvml.domain import UNSEEN, Observed
 
 AIM = 0.01
 """Share of the energy that the comparison uncertainty (k = 2) should not exceed."""
@@ -18,14 +17,14 @@ _MANY_FAILED = 0.05
 
 
 def reading_warnings(
-    seen: Sequence[Observed], domains: Sequence[DomainReading], visible: Visible
+    seen: Sequence[Observed], domains: Sequence[DomainReading], visible: VisibleGpus
 ) -> tuple[str, ...]:
     """Warnings of one reading."""
     return tuple(_warnings(seen, domains, visible))
 
 
 def _warnings(
-    seen: Sequence[Observed], domains: Sequence[DomainReading], visible: Visible
+    seen: Sequence[Observed], domains: Sequence[DomainReading], visible: VisibleGpus
 ) -> Iterator[str]:
     if visible.note:
         yield f"{visible.note}."
@@ -43,7 +42,9 @@ def _warnings(
 
 def _short(seen: Observed, domain: DomainReading) -> Iterator[str]:
     energy_j = domain.energy_j or 0.0
-    terms = [t.standard_j for t in domain.uncertainty if t.scope == "comparison"]
+    terms = [
+        t.standard_j for t in domain.uncertainty if t.scope == "comparison" and t.name != UNSEEN
+    ]
     share = _COVERAGE_FACTOR * math.hypot(*terms) / energy_j if energy_j > 0 else math.inf
     if share <= AIM:
         return
@@ -68,8 +69,8 @@ def _part_time(seen: Observed, domain: DomainReading) -> Iterator[str]:
     if domain.method == "integrated" and domain.energy_j is not None and share < 1:
         yield (
             f"The power sensor of {domain.label or domain.name} looks at {share:.0%} of the time "
-            "and it has no energy counter: a load that repeats in step with the sensor is measured "
-            "wrong, and the uncertainty does not hold that."
+            "and it has no energy counter: a load in step with the sensor may draw anything in the "
+            "rest, and most of the uncertainty is for that."
         )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from llem_core.contracts import VisibleGpus
+
 from llem_energy_nvml.domain import Observed
 from llem_energy_nvml.sensor import describe
-from llem_energy_nvml.visible import Visible
 
 
-def sensor_facts(driver: str, seen: Sequence[Observed], visible: Visible) -> dict[str, object]:
+def sensor_facts(driver: str, seen: Sequence[Observed], visible: VisibleGpus) -> dict[str, object]:
     """What was read, from what, and how much is known of it."""
     return {
         "driver": driver,

@@ -26,6 +26,7 @@ class Integral:
         sampling_j: standard uncertainty of what lies between samples.
         averaging_j: of the power field's age and averaging at the edges.
         clock_j: of the clock's rate.
+        unseen_j: of the time that the power field does not look at.
         longest_gap_s: longest time without a sample.
     """
 
@@ -33,6 +34,7 @@ class Integral:
     sampling_j: float
     averaging_j: float
     clock_j: float
+    unseen_j: float
     longest_gap_s: float
 
 
@@ -44,6 +46,9 @@ def integrate(
     A value is a mean that ended up to one update ago; on average it is as old as ``age_s``. The
     plain integral is that of a window earlier by as much; what lies between the two windows is
     ``age × power`` at either edge. Outer values are held to the edges.
+
+    Where the field looks at part of the time, a load in step with it may draw anything in the rest,
+    from nothing to what the board can draw, and no sample would tell.
 
     Returns:
         ``None`` with fewer than two samples in the window.
@@ -66,6 +71,9 @@ def integrate(
     range_w = max(levels) - min(levels)
     if window.duration_s < 2 * sensor.window_s:  # too short for the average to show the range
         range_w = max(range_w, limit_w - min(levels))
+    mean_w = plain_j / window.duration_s
+    most_w = max(limit_w, mean_w)
+    unseen_s = window.duration_s * (1 - sensor.time_share)
     age_half_s = age_s + (window.duration_s / len(inner)) / 2
     energy_j = plain_j + shift_j
     return Integral(
@@ -73,5 +81,7 @@ def integrate(
         math.sqrt(scatter_j2),
         range_w * age_half_s / _ROOT_3,
         abs(energy_j) * CLOCK_RATE / _ROOT_3,
+        # Uniform between 0 and the limit; its mean square about the mean that was seen.
+        unseen_s * math.hypot(most_w / 2 / _ROOT_3, most_w / 2 - mean_w),
         max(t1 - t0 for (t0, _), (t1, _) in itertools.pairwise(held)),
     )

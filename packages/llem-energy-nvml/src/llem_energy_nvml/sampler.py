@@ -13,6 +13,8 @@ from llem_core.contracts import (
     EnergySampler,
     PowerSample,
     SamplerSettings,
+    VisibleGpus,
+    visible_gpus,
 )
 from llem_core.errors import EnergyError
 
@@ -27,7 +29,6 @@ from llem_energy_nvml.facts import sensor_facts
 from llem_energy_nvml.passports import Passports
 from llem_energy_nvml.processes import strangers
 from llem_energy_nvml.track import Track
-from llem_energy_nvml.visible import ORDER_VARIABLE, VARIABLE, Visible, visible_gpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class NvmlSampler(EnergySampler):
         self._passports = passports or Passports()
         self._tracks: list[Track] = []
         self._lost: list[DomainReading] = []
-        self._visible = Visible(None)
+        self._visible = VisibleGpus(None)
         self._at_start: dict[str, tuple[int, ...]] = {}
         self._stop: Callable[[], None] | None = None
         self._open: dict[str, _Open] = {}
@@ -133,8 +134,7 @@ class NvmlSampler(EnergySampler):
             self._tracks.append(Track(device, self._clock))
         devices = [track.device for track in self._tracks]
         self._visible = visible_gpus(
-            os.environ.get(VARIABLE),
-            os.environ.get(ORDER_VARIABLE),
+            os.environ,
             [device.uuid for device in devices],
             [device.name for device in devices],
         )

@@ -44,6 +44,7 @@ from llem_core.contracts.sampler import (
 )
 from llem_core.contracts.section import BackendSection, Section
 from llem_core.contracts.sink import ResultSink, SinkSpec
+from llem_core.contracts.visible import VisibleGpus, visible_gpus
 from llem_core.contracts.workload import Batch, Precision, Prompt, Workload
 from llem_core.events import Event
 
@@ -84,10 +85,12 @@ __all__ = [
     "SensorProbe",
     "SinkSpec",
     "UncertaintyComponent",
+    "VisibleGpus",
     "Workload",
     "decode",
     "encode",
     "hookimpl",
     "user_data_folder",
+    "visible_gpus",
     "write_atomically",
 ]

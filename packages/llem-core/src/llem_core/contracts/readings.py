@@ -179,8 +179,9 @@ class DomainReading:
         cross_check_method: that method.
         shared_with: other processes seen on the device, as ``pid name``.
         visible: for a GPU, whether this process can compute on it; ``CUDA_VISIBLE_DEVICES``
-            hides the others. ``None`` where the sampler cannot tell. It decides what is summed
-            where a backend does not name its GPUs.
+            hides the others. ``None`` where the sampler cannot tell: the core then finds it out
+            for GPUs that are named by UUID. It decides what is summed where a backend does not
+            name its GPUs.
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,6 +11,7 @@ from llem_core.contracts.readings import EnergyReading
 from llem_core.contracts.sampler import EnergySampler
 from llem_core.measure.sane import sane
 from llem_core.measure.select import Choice
+from llem_core.measure.visibility import with_visibility
 
 SESSION = "session"
 T = TypeVar("T")
@@ -45,7 +47,9 @@ class Meter:
         sampler = self._sampler
         if sampler is None:
             return None
-        return self._guard(window, lambda name: sane(sampler.end(name)))
+        return self._guard(
+            window, lambda name: with_visibility(sane(sampler.end(name)), os.environ)
+        )
 
     def idle(
         self, window: str, duration_s: float, parts: int, progress: Progress

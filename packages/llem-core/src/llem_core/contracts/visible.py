@@ -8,7 +8,7 @@ Environment Variables").
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"[+-]?\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Visible:
+class VisibleGpus:
     """The GPUs that CUDA shows.
 
     Attributes:
@@ -32,17 +32,17 @@ class Visible:
 
 
 def visible_gpus(
-    value: str | None, order: str | None, uuids: Sequence[str], names: Sequence[str]
-) -> Visible:
-    """Resolve the variable against the GPUs that NVML shows.
+    environ: Mapping[str, str], uuids: Sequence[str], names: Sequence[str]
+) -> VisibleGpus:
+    """Resolve ``CUDA_VISIBLE_DEVICES`` against the GPUs that NVML shows.
 
     Args:
-        value: ``CUDA_VISIBLE_DEVICES``; ``None`` if it is not set.
-        order: ``CUDA_DEVICE_ORDER``.
+        environ: has it, and ``CUDA_DEVICE_ORDER``.
         uuids, names: of all GPUs in NVML's order, which is that of the PCI bus.
     """
+    value, order = environ.get(VARIABLE), environ.get(ORDER_VARIABLE)
     if value is None:
-        return Visible(tuple(uuids))
+        return VisibleGpus(tuple(uuids))
     entries = [entry.strip() for entry in value.split(",")]
     if entries[0].startswith("MIG-"):
         return _instances(entries[0], uuids)
@@ -50,7 +50,7 @@ def visible_gpus(
         return _chosen(entries, [_by_prefix(entry, uuids) for entry in entries])
     # CUDA numbers the fastest GPU first unless it is told otherwise; equal ones stay in bus order.
     if order != "PCI_BUS_ID" and len(set(names)) > 1 and value.strip():
-        return Visible(
+        return VisibleGpus(
             None,
             f"{VARIABLE}={value} counts GPUs of different kinds in CUDA's own order, which NVML "
             f"does not know: set {ORDER_VARIABLE}=PCI_BUS_ID, or name them by UUID",
@@ -58,22 +58,22 @@ def visible_gpus(
     return _chosen(entries, [_by_index(entry, uuids) for entry in entries])
 
 
-def _chosen(entries: Sequence[str], found: Sequence[str | None]) -> Visible:
+def _chosen(entries: Sequence[str], found: Sequence[str | None]) -> VisibleGpus:
     kept: list[str] = []
     for position, (entry, uuid) in enumerate(zip(entries, found, strict=True)):
         if uuid is None:
             if not any(entries) or entry == "-1":  # the usual ways to hide them
-                return Visible(tuple(kept))
+                return VisibleGpus(tuple(kept))
             ignored = "" if position == len(entries) - 1 else " and what follows it"
-            return Visible(
+            return VisibleGpus(
                 tuple(kept), f"{VARIABLE}: {entry!r} is no GPU here; CUDA ignores it{ignored}"
             )
         if uuid in kept:
-            return Visible(
+            return VisibleGpus(
                 (), f"{VARIABLE}: {entry!r} names a GPU twice, for which CUDA shows none at all"
             )
         kept.append(uuid)
-    return Visible(tuple(kept))
+    return VisibleGpus(tuple(kept))
 
 
 def _by_index(entry: str, uuids: Sequence[str]) -> str | None:
@@ -90,9 +90,9 @@ def _by_prefix(entry: str, uuids: Sequence[str]) -> str | None:
     return matching[0] if len(matching) == 1 else None
 
 
-def _instances(entry: str, uuids: Sequence[str]) -> Visible:
+def _instances(entry: str, uuids: Sequence[str]) -> VisibleGpus:
     # The older form MIG-GPU-<uuid>/<instance>/<part> names its board; MIG-<uuid> does not.
     board = entry.removeprefix("MIG-").split("/")[0]
     uuid = _by_prefix(board, uuids)
     note = f"{VARIABLE} names the MIG instance {entry}, whose energy NVML cannot tell"
-    return Visible((uuid,) if uuid else None, note, mig=True)
+    return VisibleGpus((uuid,) if uuid else None, note, mig=True)
