@@ -126,6 +126,8 @@ class ExperimentConfig(BaseModel):
                 f"decoder.min_new_tokens ({fewest}) is above max_output_tokens "
                 f"({self.max_output_tokens}); raise the one or lower the other"
             )
+        if not self.passthrough_kwargs:
+            return self
         own = type(self.section).model_fields
         taken = sorted(
             name for name in self.passthrough_kwargs if name in own or name in _CORE_FIELDS
@@ -175,8 +177,12 @@ class ExperimentConfig(BaseModel):
             unset = not section.model_dump(exclude_defaults=True)
             if unset or name in plugins().backends:
                 return {}
-        dumped = section.model_dump(mode="json")
-        return {name: {key: value for key, value in dumped.items() if value is not None}}
+        # Pydantic leaves out what is null at every depth; only at the top does it mean a default.
+        dumped = section.model_dump(mode="json", exclude_none=True)
+        if any(isinstance(value, dict | list) for value in dumped.values()):
+            every = section.model_dump(mode="json")
+            dumped = {key: value for key, value in every.items() if value is not None}
+        return {name: dumped}
 
     def knowing_its_hash(self, config_hash: str) -> Self:
         """Spare this configuration the work of finding its hash, which the caller has done."""

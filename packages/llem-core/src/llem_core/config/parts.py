@@ -24,20 +24,21 @@ class Part:
         raw: as it was written.
         built: the validated model, where it is one and is valid; else the raw value, whose
             mistakes the experiment's own validation will tell.
+        found: its share of the canonical JSON, once ``member`` has found it.
     """
 
-    __slots__ = ("_member", "built", "raw")
+    __slots__ = ("built", "found", "raw")
 
     def __init__(self, name: str, raw: Any) -> None:
         self.raw = raw
         self.built = _build(name, raw)
-        self._member: bytes | None = None
+        self.found: bytes | None = None
 
     def member(self, name: str, config: ExperimentConfig) -> bytes:
         """Its share of the canonical JSON of ``config``, which has it."""
-        if self._member is None:
-            self._member = canonical_json(config.canonical_part(name))[1:-1]
-        return self._member
+        if self.found is None:
+            self.found = canonical_json(config.canonical_part(name))[1:-1]
+        return self.found
 
 
 class Builder:
@@ -72,7 +73,9 @@ class Builder:
             self._keys = set(full)
             self._order = sorted(self._keys | _CORE_FIELDS)
         members = [
-            full[name].member(name, config) if name in full else self._member(name, config)
+            (part.found or part.member(name, config))
+            if (part := full.get(name)) is not None
+            else self._member(name, config)
             for name in self._order
         ]
         return config.knowing_its_hash(short_hash_of(members))

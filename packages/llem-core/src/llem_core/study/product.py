@@ -83,10 +83,11 @@ class GridOfBackend:
             ConfigError: a path leads through a value that has no keys.
         """
         fields = {root: below[root]} if root in below else {}
+        ours: dict[Path, dict[str, Any]] = {(): fields}
         for slot in self.roots[root]:
             for path, value in self._settings[slot][numbers[slot]]:
                 if path[0] == root:
-                    _set(fields, path, value, self._dimensions[slot].path)
+                    _set(ours, path, value, self._dimensions[slot].path)
         return fields
 
     def _numbers(self, slot: int) -> Sequence[int]:
@@ -125,18 +126,30 @@ def _settings(at: Path, value: Any, backend: Any) -> list[Setting]:
     return settings
 
 
-def _set(fields: dict[str, Any], parts: Path, value: Any, path: str) -> None:
-    """Set a value in ``fields``; mappings on the way are copied, since others share them."""
-    here = fields
-    for depth, part in enumerate(parts[:-1]):
-        below = here.get(part)
-        if depth == 0 and part == "dataset" and isinstance(below, str):
-            below = {"source": below}
-        if below is not None and not isinstance(below, Mapping):
-            raise ConfigError(
-                f"sweep.{path}: {'.'.join(parts[: depth + 1])} is {below!r}, which has no keys "
-                "below it; sweep it as a whole, or correct the path."
-            )
-        here[part] = dict(below or {})
-        here = here[part]
-    here[parts[-1]] = value
+def _set(ours: dict[Path, dict[str, Any]], at: Path, value: Any, path: str) -> None:
+    """Set a value; mappings on the way that are not among ``ours`` are copied first."""
+    here = ours.get(at[:-1])
+    if here is None:
+        here = _open(ours, at[:-1], path)
+    here[at[-1]] = value
+    if at in ours:  # what has been set below it is gone
+        for below in [each for each in ours if each[: len(at)] == at]:
+            del ours[below]
+
+
+def _open(ours: dict[Path, dict[str, Any]], at: Path, path: str) -> dict[str, Any]:
+    """The mapping at a path, as one of ``ours``."""
+    found = ours.get(at)
+    if found is not None:
+        return found
+    parent = _open(ours, at[:-1], path)
+    below = parent.get(at[-1])
+    if at == ("dataset",) and isinstance(below, str):
+        below = {"source": below}
+    if below is not None and not isinstance(below, Mapping):
+        raise ConfigError(
+            f"sweep.{path}: {'.'.join(at)} is {below!r}, which has no keys "
+            "below it; sweep it as a whole, or correct the path."
+        )
+    parent[at[-1]] = ours[at] = dict(below or {})
+    return ours[at]
