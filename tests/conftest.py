@@ -1,8 +1,12 @@
-"""Options of the test run."""
+"""Options of the test run, and what tests tell at its end."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+
+_TOLD = "told"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -13,3 +17,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--seed", type=int, default=None, help="Seed of tests/faults; drawn and printed if absent."
     )
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Have a text printed at the end of the run, whichever process the test runs in."""
+    return lambda text: record_property(_TOLD, text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [report for each in terminalreporter.stats.values() for report in each]
+    for report in reports:
+        if getattr(report, "when", None) == "call":
+            for name, text in report.user_properties:
+                if name == _TOLD:
+                    terminalreporter.section(report.nodeid)
+                    terminalreporter.write_line(str(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,14 +29,12 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
     assert not broken, f"{name(page)}: {'; '.join(broken)}"
 
 
-def test_external_links_are_safe_and_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_external_links_are_safe_and_listed(tell: Callable[[str], None]) -> None:
     found: dict[str, str] = {}
     for page in PAGES:
         for line, target in links(page):
             if target.startswith(EXTERNAL):
                 found.setdefault(target, f"{name(page)}:{line}")
-    with capsys.disabled():
-        print(f"\nexternal links of the documentation, not fetched: {len(found)}")
-        for target, where in sorted(found.items()):
-            print(f"  {target}  ({where})")
+    listed = [f"  {target}  ({where})" for target, where in sorted(found.items())]
+    tell("\n".join([f"external links of the documentation, not fetched: {len(found)}", *listed]))
     assert not [target for target in found if target.startswith("http://")]

@@ -19,7 +19,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -298,7 +298,7 @@ class FaultyStudy:
 
 @pytest.mark.timeout(3600)
 def test_whatever_dies_a_study_comes_to_its_end(
-    pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
+    pytestconfig: pytest.Config, tell: Callable[[str], None]
 ) -> None:
     seed = pytestconfig.getoption("seed")
     seed = random.randrange(1_000_000) if seed is None else seed
@@ -325,13 +325,11 @@ def test_whatever_dies_a_study_comes_to_its_end(
         threads = (os.cpu_count() or 1) + 1
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(worker, range(threads)))
-    with capsys.disabled():
-        full = "a small tmpfs" if tally.tmpfs else "a quota on file size (no tmpfs can be mounted)"
-        print(
-            f"\n{tally.inflicted.total()} faults (seed {seed}) in {tally.studies} studies and "
-            f"{tally.starts} starts, {time.monotonic() - started_s:.0f} s; full disk by {full}; "
-            "all studies came to their end, whole"
-        )
-        for kind, count in sorted(tally.inflicted.items()):
-            print(f"  {kind:<20} {count}")
+    full = "a small tmpfs" if tally.tmpfs else "a quota on file size (no tmpfs can be mounted)"
+    tell(
+        f"{tally.inflicted.total()} faults (seed {seed}) in {tally.studies} studies and "
+        f"{tally.starts} starts, {time.monotonic() - started_s:.0f} s; full disk by {full}; "
+        "all studies came to their end, whole\n"
+        + "\n".join(f"  {kind:<20} {count}" for kind, count in sorted(tally.inflicted.items()))
+    )
     assert tally.inflicted.total() >= tally.wanted
