@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,11 +50,9 @@ def test_the_blocks_run(page: Path, tmp_path: Path, request: pytest.FixtureReque
     run_page(page, Shell(tmp_path, variables))  # asserts on every block; test_running shows how
 
 
-def test_exempted_blocks_say_why(capsys: pytest.CaptureFixture[str]) -> None:
+def test_exempted_blocks_say_why(tell: Callable[[str], None]) -> None:
     exempted = [b for page in PAGES for b in blocks(page) if b.not_run is not None]
-    with capsys.disabled():
-        print(f"\nblocks of the documentation that are not run: {len(exempted)}")
-        for block in exempted:
-            print(f"  {block.where} ({block.language}): {block.not_run}")
+    listed = [f"  {block.where} ({block.language}): {block.not_run}" for block in exempted]
+    tell("\n".join([f"blocks of the documentation that are not run: {len(exempted)}", *listed]))
     assert all(block.not_run for block in exempted)
     assert not [b.where for b in exempted if b.language == "text"], "text is never run"
