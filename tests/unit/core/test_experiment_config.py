@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.schema import experiment_schema
 from llem_core.config.user import UserConfig
 from llem_core.contracts import BackendSection
-from llem_core.plugins import Plugins
+from llem_core.plugins import Plugins, use_plugins
 from llem_core.plugins.registry import RESERVED_NAMES
-from pydantic import ValidationError
+from llem_core.testing import FakePlugin, scripted_backend
+from pydantic import Field, ValidationError
 
 pytestmark = pytest.mark.usefixtures("scripted")
 
@@ -152,3 +154,20 @@ def test_the_schema_has_the_plugins_sections(scripted: Plugins) -> None:
     assert schema["additionalProperties"] is False
     missing = [n for n, f in ExperimentConfig.model_fields.items() if not f.description]
     assert missing == []
+
+
+def test_null_within_an_option_is_a_value_and_null_for_an_option_is_its_default() -> None:
+    class NestedConfig(BackendSection):
+        options: dict[str, int | None] = Field(default_factory=dict)
+        limit: int | None = None
+
+    backend = dataclasses.replace(scripted_backend("nested"), section=NestedConfig)
+    plugins = Plugins()
+    plugins.register(FakePlugin(backends=[backend]))
+    with use_plugins(plugins):
+        hashes = {
+            config(backend="nested", nested=nested).measurement_config_hash
+            for nested in ({"options": {"a": None}}, {"options": {}}, {"options": {"a": 1}})
+        }
+        assert len(hashes) == 3
+        assert config(backend="nested", nested={"limit": None}).measurement_config_hash in hashes

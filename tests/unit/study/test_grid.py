@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import gc
 import itertools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -265,3 +267,16 @@ def test_a_union_has_both_grids_each_experiment_once(
     together = names([first, second])
     assert len(together) == len(set(together))
     assert together == list(dict.fromkeys(names([first]) + names([second])))
+
+
+@pytest.mark.parametrize("study", [{"sweep": {"n": [1, 2]}}, {"sweep": {"n": [0]}}])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(study: dict[str, Any], enabled: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with contextlib.suppress(ConfigError):
+            expand(**study)
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()
