@@ -9,6 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from llem_cli.codes import FAILED, USAGE
 from llem_cli.signals import Interruption
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from llem_cli.session import Session
 
 # All other imports stand in functions: until `catch` has been called, Ctrl+C shows a traceback.
-
-FAILED = 1
-USAGE = 2
 
 
 def main() -> int:

@@ -9,8 +9,8 @@ from typing import Any
 
 from llem_core.study.preflight import StudyReport, check_study
 
+from llem_cli.codes import FAILED, USAGE
 from llem_cli.confirm import confirm
-from llem_cli.main import FAILED, USAGE
 from llem_cli.output import relative
 from llem_cli.overrides import Flags
 from llem_cli.request import Request
