@@ -82,6 +82,8 @@ CONTRACTS = [
     "PowerSample",
     "RequestOutput",
     "UncertaintyComponent",
+    "VisibleGpus",
+    "visible_gpus",
     "SensorProbe",
     "user_data_folder",
     "Launcher",
