@@ -99,10 +99,18 @@ class Watch:
             self.memory_mb.append(resident_mb())
             self.descriptors.append(sum(1 for _ in Path("/proc/self/fd").iterdir()))
             self.failed += event.status != "completed"
-            done = len(self.elapsed_s)
-            if done % max(1, self.n // 10) == 0:
-                past_s = time.perf_counter() - self.began_s
-                print(f"{done} of {self.n} after {past_s:.0f} s", file=sys.stderr, flush=True)
+            self._tell_of_a_tenth()
+
+    def _tell_of_a_tenth(self) -> None:
+        """Hours may be lost to whatever ends the run: each tenth is told when it is over."""
+        done, tenth = len(self.elapsed_s), max(1, self.n // 10)
+        if done % tenth == 0:
+            print(
+                f"{done:>6} of {self.n} after {time.perf_counter() - self.began_s:>6.0f} s: "
+                f"{statistics.median(self.elapsed_s[-tenth:]):.3f} s an experiment, "
+                f"{self.memory_mb[-1]:.1f} MB, {self.descriptors[-1]} open files",
+                flush=True,
+            )
 
 
 def first_and_last(name: str, values: list[float], unit: str) -> None:

@@ -24,7 +24,7 @@ def _version(name: str) -> str | None:
     """What ``importlib.metadata.version`` gives, without parsing the description as an e-mail."""
     try:
         headers = (distribution(name).read_text("METADATA") or "").partition("\n\n")[0]
-    except (PackageNotFoundError, OSError):
+    except (PackageNotFoundError, OSError, UnicodeDecodeError):
         return None
     found = re.search(r"^Version:\s*(\S+)", headers, re.MULTILINE)
     return found[1] if found else None

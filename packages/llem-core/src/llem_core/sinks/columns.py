@@ -1,7 +1,7 @@
 """Arrow columns from Python values, by way of buffers.
 
-``pyarrow.array`` and all that uses it import pandas wherever it is installed: a third of a second
-and 60 MB in the process of every experiment, for nothing that is used here.
+``pyarrow.array`` and all that uses it import pandas wherever it is installed: half a second of CPU
+time and 50 MB in the process of every experiment, for nothing that is used here.
 """
 
 from __future__ import annotations
