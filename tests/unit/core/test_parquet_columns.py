@@ -57,7 +57,7 @@ def test_a_value_of_another_kind_is_refused(
 
 
 def test_writing_a_result_imports_no_pandas() -> None:
-    """It costs every experiment's process a third of a second where it is installed."""
+    """Every experiment's process would pay for it, where it is installed."""
     if importlib.util.find_spec("pandas") is None:
         pytest.skip("pandas is not installed: nothing could import it")
     code = """

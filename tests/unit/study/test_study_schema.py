@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from llem_core.config.schema import study_schema
+from llem_core.config.schema import experiment_schema, study_schema
+from llem_core.config.study import STUDY_KEYS
 from llem_core.errors import ConfigError
 from llem_core.plugins import Plugins, use_plugins
 from llem_core.study.loader import study_from
@@ -62,6 +63,11 @@ def test_a_study_that_does_not_load_is_not_valid(
     with pytest.raises(ConfigError):
         study_from({**SWEPT, **study})
     assert list(schema.iter_errors({**SWEPT, **study}))
+
+
+def test_the_schema_has_every_key_of_a_study(schema: Draft202012Validator) -> None:
+    properties = set(study_schema()["properties"])
+    assert properties - set(experiment_schema()["properties"]) == STUDY_KEYS
 
 
 def test_the_documented_study_is_valid() -> None:

@@ -59,37 +59,7 @@ def study_schema() -> dict[str, Any]:
         "description": "Experiments × cycles.",
         "type": "object",
         "additionalProperties": False,
-        "properties": {
-            "name": {
-                "type": "string",
-                "pattern": f"^{NAME.pattern}$",
-                "maxLength": LONGEST_NAME,
-                "description": "Name of the study and of its folder.",
-            },
-            "base": {
-                "type": "string",
-                "description": "Path of an experiment file whose fields lie under this file's.",
-            },
-            **fields,
-            "sweep": {
-                "anyOf": [
-                    {"$ref": "#/$defs/Grid"},
-                    {"type": "array", "items": {"$ref": "#/$defs/Grid"}},
-                    {"type": "null"},
-                ],
-                "description": "Dotted paths to lists, of which every combination is taken; of "
-                "a list of such mappings, the union.",
-            },
-            "experiments": {
-                "anyOf": [
-                    {"type": "array", "items": {"$ref": "#/$defs/Differences"}},
-                    {"type": "null"},
-                ],
-                "description": "Experiments, each by the fields in which it differs from the "
-                "shared ones.",
-            },
-            "execution": {"$ref": "#/$defs/ExecutionConfig"},
-        },
+        "properties": {**_STUDY_FIELDS, **fields},
         "$defs": {
             **experiment["$defs"],
             **execution.pop("$defs", {}),
@@ -106,3 +76,29 @@ def study_schema() -> dict[str, Any]:
             },
         },
     }
+
+
+_GRID = {"$ref": "#/$defs/Grid"}
+_STUDY_FIELDS = {
+    "name": {
+        "type": "string",
+        "pattern": f"^{NAME.pattern}$",
+        "maxLength": LONGEST_NAME,
+        "description": "Name of the study and of its folder.",
+    },
+    "base": {
+        "type": "string",
+        "description": "Path of an experiment file whose fields lie under this file's.",
+    },
+    "sweep": {
+        "anyOf": [_GRID, {"type": "array", "items": _GRID}, {"type": "null"}],
+        "description": "Dotted paths to lists, of which every combination is taken; of a list of "
+        "such mappings, the union.",
+    },
+    "experiments": {
+        "anyOf": [{"type": "array", "items": {"$ref": "#/$defs/Differences"}}, {"type": "null"}],
+        "description": "Experiments, each by the fields in which it differs from the shared ones.",
+    },
+    "execution": {"$ref": "#/$defs/ExecutionConfig"},
+}
+"""Keys of a study file that no experiment file has; what they refer to is in ``study_schema``."""

@@ -84,9 +84,6 @@ class Layers:
             ConfigError: a path leads through a value that has no keys.
         """
         ordered = [self._numbered(grid, backend) for backend in self._backends(grid)]
-        if len(ordered) == 1:
-            yield from (combination for _, combination in ordered[0])
-            return
         # Each backend's own are in order already; a path that does not apply to a backend counts
         # as its first value there.
         for _, combination in heapq.merge(*ordered, key=lambda pair: pair[0]):
