@@ -272,6 +272,24 @@ def test_the_end_of_the_parent_leaves_nothing_behind(
     assert [entry.status for entry in manifest.runs()] == ["interrupted"]
 
 
+@pytest.mark.parametrize("between_s", [1e-4, 3e-4, 5e-4])
+def test_two_signals_at_nearly_the_same_time(
+    study: Study, tmp_path: Path, installed: Path, between_s: float
+) -> None:
+    output, note = tmp_path / "out", tmp_path / "note"
+    process = start(study(action="hang", note=str(note)), output, installed)
+    wait_for(note.exists)
+    process.send_signal(signal.SIGINT)
+    time.sleep(between_s)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    wait_for(lambda: marked(str(output)) == [])
+    (directory,) = output.iterdir()
+    manifest = load_manifest(directory)
+    assert manifest.status == "interrupted"
+    assert [entry.status for entry in manifest.runs()] == ["interrupted"]
+
+
 def test_an_interrupt_in_a_gap(study: Study, tmp_path: Path, installed: Path) -> None:
     output = tmp_path / "out"
     process = start(study(TWO, {"config_gap_seconds": 600}), output, installed)

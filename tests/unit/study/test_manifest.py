@@ -212,6 +212,15 @@ def test_a_folder_without_one_is_no_studys(tmp_path: Path) -> None:
         load_manifest(tmp_path)
 
 
+def test_nothing_runs_in_a_study_that_has_ended(tmp_path: Path) -> None:
+    writer = ManifestWriter(tmp_path, manifest(*runs(1)))
+    writer.mark_running(A, 1, pid=7)
+    writer.finish("interrupted")
+    first, second = load_manifest(tmp_path).experiments
+    assert (first.status, second.status) == ("interrupted", "pending")
+    assert first.finished_at is not None
+
+
 def test_time_adds_up_over_starts(tmp_path: Path) -> None:
     ManifestWriter(tmp_path, manifest(*runs(1), elapsed_s=100.0)).finish("interrupted")
     assert 100.0 <= load_manifest(tmp_path).elapsed_s < 200.0

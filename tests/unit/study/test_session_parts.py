@@ -186,6 +186,35 @@ def test_a_signal_waits_for_the_end_of_a_shielded_part() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_second_signal_waits_for_the_clearing_up_after_the_first() -> None:
+    reached = []
+
+    def work() -> None:
+        with Interrupts() as interrupts:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                signal.raise_signal(signal.SIGINT)
+                with interrupts.shielded():
+                    signal.raise_signal(signal.SIGINT)
+                    reached.append("cleared up")
+                reached.append("went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached == ["cleared up"]
+
+
+def test_a_signal_after_one_that_was_swallowed_counts() -> None:
+    with Interrupts() as interrupts:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with interrupts.shielded():
+            pass
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
 def test_a_handler_of_the_programs_own_is_called() -> None:
     told = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
@@ -206,6 +235,7 @@ try:
         try:
             signal.raise_signal(signal.SIGTERM)
         except KeyboardInterrupt:
+            signal.raise_signal(signal.SIGINT)
             print("cleaned", flush=True)
             raise
 except KeyboardInterrupt:

@@ -15,6 +15,9 @@ _ENDING: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Interrupts:
     """Within the block these signals raise ``KeyboardInterrupt``, but never in a shielded part.
 
+    Nor between the raising of one and the next shielded part, so that what clears up after the
+    first gets as far as its shield; a second one is acted on at the end of that.
+
     Where the program has a handler of its own, that is called in its place. A signal that would
     have ended the process at once ends it after the block. Outside the main thread, where
     Python has no signals, nothing happens.
@@ -23,6 +26,7 @@ class Interrupts:
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
         self._shields = 0
+        self._leaving = False
         self._waiting: int | None = None
         self._fatal: int | None = None
 
@@ -44,13 +48,15 @@ class Interrupts:
         for number, handler in self._before.items():
             if handler is not None:  # a handler that Python did not set cannot be put back
                 signal.signal(number, handler)
-        if self._fatal is not None:
-            signal.raise_signal(self._fatal)
+        for waited in (self._fatal, self._waiting):
+            if waited is not None:
+                signal.raise_signal(waited)
 
     @contextlib.contextmanager
     def shielded(self) -> Iterator[None]:
         """Within the block signals wait until its end."""
         self._shields += 1
+        self._leaving = False
         try:
             yield
         finally:
@@ -60,15 +66,17 @@ class Interrupts:
                 self._act(number, None)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        if self._shields:
+        if self._shields or self._leaving:
             self._waiting = number
         else:
             self._act(number, frame)
 
     def _act(self, number: int, frame: FrameType | None) -> None:
         before = self._before[number]
+        self._leaving = True
         if callable(before):
             before(number, frame)
+            self._leaving = False
             return
         self._fatal = number
         raise KeyboardInterrupt

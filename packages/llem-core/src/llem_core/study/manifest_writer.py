@@ -82,7 +82,11 @@ class ManifestWriter:
         self._move(config_hash, cycle, "interrupted", finished_at=now())
 
     def finish(self, status: Literal["completed", "failed", "interrupted"]) -> None:
-        """The study has ended."""
+        """The study has ended, and with it what was running."""
+        for entry in self.manifest.experiments:
+            if entry.status == "running":
+                ended = {"status": "interrupted", "finished_at": now()}
+                self._replace(entry.model_copy(update=ended))
         self.manifest.status = status
         self.manifest.finished_at = now()
         self._write()
