@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 _TOLD = "told"
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("llem", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("llem")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -40,7 +40,7 @@ QUICK = (
 HANGS = ("hang", "hang-in-c", "hang-with-children")
 OUTSIDE = ("worker SIGKILL", "SIGINT", "SIGTERM", "SIGKILL", "disk full")
 PARENT = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
-TIMEOUT_S, PATIENCE_S, GONE_S = 4.0, 120.0, 15.0
+TIMEOUT_S, PATIENCE_S, GONE_S = 6.0, 120.0, 15.0
 VARIANTS, CYCLES = 4, 2
 MOST_SESSIONS = 12
 

@@ -64,7 +64,7 @@ def test_a_whole_run_measures_the_gpu_that_its_backend_names(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["energy_scope"] == [UUID]
-    assert result["mean_power_w"] == pytest.approx(300, rel=0.01)
+    assert result["mean_power_w"] == pytest.approx(300, rel=0.05)
     assert result["environment_snapshot"]["driver_version"] == "580.00.simulated"
 
 

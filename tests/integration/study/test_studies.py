@@ -124,11 +124,11 @@ def test_what_takes_too_long_is_killed_with_all_that_it_started(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
     monkeypatch.setenv("STUDIOUS_MARK", str(tmp_path))
-    content = study(None, {"experiment_timeout_seconds": 3}, action=action)
+    content = study(None, {"experiment_timeout_seconds": 6}, action=action)
     result, directory, told = run(content, tmp_path)
     assert result.status == "failed"
     (ended,) = of(RunEnded, told)
-    assert ended.error.startswith("TimeoutError: the experiment was not done after 3 s")
+    assert ended.error.startswith("TimeoutError: the experiment was not done after 6 s")
     assert "in the step measure" in ended.error
     assert load_manifest(directory).experiments[0].status == "failed"
     assert marked(str(tmp_path)) == []
@@ -188,7 +188,7 @@ def test_a_gap_is_counted_down_and_hides_the_start_of_the_next(
     _, directory, told = run(content, tmp_path / "out")
     gaps = of(GapProgress, told)
     assert [gap.kind for gap in gaps] == ["config"] * len(gaps)
-    assert len(gaps) == 3
+    assert len(gaps) >= 2
     assert (gaps[0].total_s, gaps[-1].left_s) == (1.5, 0.0)
     ends = [n for n, event in enumerate(told) if isinstance(event, RunEnded)]
     assert all(ends[0] < told.index(gap) < ends[1] for gap in gaps)
@@ -389,7 +389,7 @@ def test_the_launcher_example_runs_a_study(
     module: dict[str, Any] = {}
     exec(textwrap.dedent(block), module)
     content = study({"studious.action": [None, "exit", "sleep"]})
-    content["execution"]["experiment_timeout_seconds"] = 4
+    content["execution"]["experiment_timeout_seconds"] = 10
     result, _, told = run(content, tmp_path, launcher=module["CommandLauncher"]())
     errors = [event.error for event in of(RunEnded, told)]
     assert errors[0] is None

@@ -99,7 +99,7 @@ def bench(with_plugins: Any, tmp_path: Path) -> Iterator[Small]:
                 "warmup": {"enabled": False},
                 "baseline": {"enabled": False},
                 "energy": {"sampler": "meter"},
-                "scripted": {"token_time_s": 0.002},
+                "scripted": {"token_time_s": 0.005},
             }
             plan = Plan(
                 **{
@@ -108,8 +108,8 @@ def bench(with_plugins: Any, tmp_path: Path) -> Iterator[Small]:
                     "fields": fields,
                     "batch_field": "scripted",
                     "batches": (1, 4),
-                    "long_window_s": 0.05,
-                    "window_s": 0.03,
+                    "long_window_s": 0.15,
+                    "window_s": 0.1,
                     "repeats": 3,
                     "repeat_batch": 4,
                     "output_tokens": 4,

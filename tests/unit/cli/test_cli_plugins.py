@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -191,7 +192,7 @@ def test_oddities_are_noted_with_distribution_and_version(told: Any) -> None:
     notes = "\n".join(told["notes"])
     assert "loud of lab-loud 1.0 printed at import: 'hello from import'" in notes
     assert "typo of lab-typo 1.0 implements llem_backend, which is no hook; did you mean" in notes
-    assert "slow of lab-slow 1.0 took 1." in notes
+    assert re.search(r"slow of lab-slow 1\.0 took \d", notes)
 
 
 def test_a_meter_that_cannot_tell_is_not_usable(told: Any) -> None:

@@ -150,6 +150,7 @@ def test_long_windows_are_measured_in_between_and_sampled(start):
     component = Signalling()
     sampler = start(component, interval_s=0.2)
     sampler.begin("w")
+    component.calls = 0
     assert component.thrice.wait(60)
     reading = sampler.end("w")
     assert only(reading).energy_j == pytest.approx(20.0 * reading.duration_s, rel=1e-9)

@@ -109,6 +109,6 @@ def test_the_passes_are_those_of_the_windows_batches(with_plugins: Within) -> No
     assert {limit for _, limits in prefills for limit in limits} == {1}
     # one to run in, one to time, and those of the window
     assert len(prefills) == 2 * (found.prefill_passes + 2)
-    assert found.prefill_passes >= 2
+    assert found.prefill_passes >= 1
     assert found.prefill_j is not None
     assert found.prefill_j >= 50 * 2 * 0.02

@@ -77,5 +77,6 @@ def test_simulated_time_changes_nothing() -> None:
         assert domain.energy_j is not None
         half_j = 2 * sum(t.standard_j for t in domain.uncertainty if t.scope == "comparison")
         assert abs(domain.energy_j - done.true_j[0]) <= half_j
-        assert half_j < 0.1 * done.true_j[0]
+        # A real clock is read late on a busy machine, and the edges are uncertain by that.
+        assert half_j < (0.1 if clock is None else 0.3) * done.true_j[0]
         assert len(done.reading.samples) >= 10

@@ -231,7 +231,7 @@ SWEEPS = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(SWEEPS)
 def test_a_grid_is_the_product_in_the_order_of_its_keys(sweep: dict[str, list[Any]]) -> None:
     found = expand(sweep=sweep)
@@ -256,7 +256,7 @@ def test_a_grid_is_the_product_in_the_order_of_its_keys(sweep: dict[str, list[An
         assert short_hash(config.canonical()) == config.measurement_config_hash
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(SWEEPS, SWEEPS)
 def test_a_union_has_both_grids_each_experiment_once(
     first: dict[str, list[Any]], second: dict[str, list[Any]]

@@ -77,7 +77,7 @@ def test_shuffled_puts_each_configuration_first_about_equally_often() -> None:
     assert all(abs(first.count(n) - 500) < 97 for n in (1, 2, 3, 4))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 6), st.integers(1, 5), st.sampled_from(CYCLE_ORDERS))
 def test_every_pair_occurs_once_and_more_cycles_only_add(n: int, cycles: int, order: str) -> None:
     fewer = planned(n, n_cycles=cycles, cycle_order=order)
@@ -105,7 +105,7 @@ def test_a_gap_of_no_length_is_none() -> None:
     assert {gap_after(runs, index, how) for index in range(4)} == {None}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.permutations(range(5)), st.integers(1, 9), st.sampled_from(CYCLE_ORDERS))
 def test_the_design_hash_is_blind_to_order_and_execution(
     order: list[int], cycles: int, cycle_order: str
@@ -120,7 +120,7 @@ def test_the_design_hash_is_blind_to_order_and_execution(
     assert len(study.study_design_hash) == 16
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.sets(st.integers(1, 99), min_size=1), st.sets(st.integers(1, 99), min_size=1))
 def test_the_design_hash_changes_with_the_experiments(first: set[int], second: set[int]) -> None:
     def design(ns: set[int]) -> str:

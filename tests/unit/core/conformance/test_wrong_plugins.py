@@ -103,7 +103,7 @@ def scripted_backend_of_this_test() -> BackendSpec:
 
 
 def long_thread() -> None:
-    threading.Thread(target=time.sleep, args=(3,), daemon=True).start()
+    threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
 
 
 CHILDREN: list[subprocess.Popen[bytes]] = []
