@@ -160,6 +160,9 @@ def test_a_failure_is_told_the_rest_runs_and_resuming_mends_it(
     assert failed.count("  - precision=fp16, cycle ") == 2
     assert "it is broken" in failed
     (tmp_path / "broken").unlink()
+    out, err = start("--resume", "--dry-run").communicate()
+    assert "2 of 4 runs" in out, err
+    assert "for the files of what is left" in out
     process = start("--resume")
     out, err = process.communicate()
     assert process.returncode == 0, err

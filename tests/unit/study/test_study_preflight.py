@@ -98,6 +98,18 @@ def test_a_disk_that_is_too_small_is_a_problem(with_plugins: Within, tmp_path: P
         assert "make room" in refusal(study({"n_cycles": 10_000}, **fields), tmp_path)
 
 
+def test_the_disk_is_asked_for_what_is_left(with_plugins: Within, tmp_path: Path) -> None:
+    with with_plugins():
+        found = study({"n_cycles": 4}, sweep={"n": [1, 1000]})
+        small, large = found.experiments
+        whole = check_study(found, tmp_path).disk_needed_bytes
+        once = {(small.measurement_config_hash, 1), (large.measurement_config_hash, 1)}
+        assert check_study(found, tmp_path, once).disk_needed_bytes == whole * 3 / 4
+        larges = {(large.measurement_config_hash, cycle) for cycle in (1, 2, 3, 4)}
+        only_small = check_study(found, tmp_path, larges).disk_needed_bytes
+    assert 0 < only_small < whole / 3
+
+
 def test_a_file_in_the_place_of_the_output_folder_is_a_problem(
     with_plugins: Within, tmp_path: Path
 ) -> None:

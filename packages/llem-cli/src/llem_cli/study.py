@@ -41,7 +41,7 @@ def run_study_request(
     target = resolve_study(request, content, flags)
     for remark in target.notes:
         request.tell(remark)
-    report = check_study(target.study, target.directory or target.output)
+    report = check_study(target.study, target.directory or target.output, target.completed)
     if request.dry_run:
         return _plan(request, target, report)
     report.raise_if_any()

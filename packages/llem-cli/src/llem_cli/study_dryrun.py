@@ -127,7 +127,8 @@ def _run(target: Target, report: StudyReport) -> Block:
     at_most = format_duration(estimate.at_most_s)
     block.add("  at the most", f"{at_most}, with every run at its timeout")
     block.add("memory", _memory(report))
-    block.add("disk", f"about {format_bytes(report.disk_needed_bytes)} for all files")
+    files = "the files of what is left" if target.completed else "all files"
+    block.add("disk", f"about {format_bytes(report.disk_needed_bytes)} for {files}")
     block.add("results", str(target.directory or target.output))
     return block
 

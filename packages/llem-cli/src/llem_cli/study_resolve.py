@@ -35,7 +35,7 @@ class Target:
         study: the study.
         output: folder that a new study's own folder is made in.
         directory: the folder of the study to go on with; ``None`` for a new one.
-        n_left: runs still to do.
+        completed: hash and cycle of the runs that are done.
         defaults: fields of ``execution`` that have the command line's own default.
         notes: remarks on the environment and the plugins, for the user.
     """
@@ -43,9 +43,14 @@ class Target:
     study: StudyConfig
     output: Path
     directory: Path | None
-    n_left: int
+    completed: frozenset[tuple[str, int]]
     defaults: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def n_left(self) -> int:
+        """Runs still to do."""
+        return len(self.study.experiments) * self.study.execution.n_cycles - len(self.completed)
 
 
 def resolve_study(request: Request, content: Mapping[str, Any], flags: Flags) -> Target:
@@ -77,11 +82,9 @@ def resolve_study(request: Request, content: Mapping[str, Any], flags: Flags) ->
         asked = with_execution(asked, unsaid)
     if request.resume is not None:
         found = find_resumption(request.resume, output, asked, overrides.get("execution", {}))
-        n_left = found.n_runs - found.n_completed
-        return Target(found.study, output, found.directory, n_left, (), notes)
+        return Target(found.study, output, found.directory, found.completed, (), notes)
     assert asked is not None
-    n_left = len(asked.experiments) * asked.execution.n_cycles
-    return Target(asked, output, None, n_left, defaults, notes)
+    return Target(asked, output, None, frozenset(), defaults, notes)
 
 
 def _experiment(overrides: Mapping[str, Any]) -> dict[str, Any]:

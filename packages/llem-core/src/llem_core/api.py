@@ -161,7 +161,7 @@ def _begin(
     """The study to run and its folder, new or not, after all that can be checked beforehand."""
     if resume is not None and resume is not False:
         found = resume_study(None if resume is True else Path(resume), output, study)
-        check_study(found.study, found.directory).raise_if_any()
+        check_study(found.study, found.directory, found.completed).raise_if_any()
         return found.study, found.directory
     if study is None:
         raise ConfigError(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class StudyReport:
         problems: what would make it fail, all of it; empty when it can run.
         notes: remarks that are no problems.
         estimate: its waits.
-        disk_needed_bytes: rough size of all its files.
+        disk_needed_bytes: rough size of the files of what is left.
         memory_needed_bytes: the largest estimate of its configurations; ``None`` where none
             could be had.
         memory_available_bytes: free memory of the devices; ``None`` where unknown.
@@ -105,15 +106,22 @@ class StudyReport:
         raise PreFlightError(f"the study cannot run, for {len(self.problems)} reasons: {numbered}")
 
 
-def check_study(study: StudyConfig, output: Path) -> StudyReport:
+def check_study(
+    study: StudyConfig, output: Path, completed: Collection[tuple[str, int]] = ()
+) -> StudyReport:
     """Look at all experiments of a study; loads no model and imports no engine.
 
     Args:
         study: the study.
         output: folder that the study's own folder will be made in, or that folder itself.
+        completed: hash and cycle of runs whose files are there already.
     """
     check = _Check(study)
-    disk_needed = sum(map(_disk_bytes, study.experiments)) * study.execution.n_cycles
+    done = Counter(config_hash for config_hash, _ in completed)
+    disk_needed = sum(
+        _disk_bytes(config) * (study.execution.n_cycles - done[config.measurement_config_hash])
+        for config in study.experiments
+    )
     for text in (*_several_backends(study), *_disk(output, disk_needed)):
         check.problems.setdefault(text, [])
     for config in study.experiments:

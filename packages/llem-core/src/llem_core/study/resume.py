@@ -22,13 +22,18 @@ class Resumption:
         study: its configuration, with the execution to go on with.
         directory: its folder.
         n_runs: runs in all.
-        n_completed: runs that the manifest calls completed.
+        completed: hash and cycle of the runs that the manifest calls completed.
     """
 
     study: StudyConfig
     directory: Path
     n_runs: int
-    n_completed: int
+    completed: frozenset[tuple[str, int]]
+
+    @property
+    def n_completed(self) -> int:
+        """How many runs are completed."""
+        return len(self.completed)
 
 
 def resume_study(
@@ -57,14 +62,14 @@ def resume_study(
     elif study.study_design_hash != design_hash:
         raise StudyError(_other_design(directory, design_hash, study))
     planned = {(run.config_hash, run.cycle) for run in _plan(study)}
-    completed = {entry.key for entry in manifest.runs() if entry.status == "completed"}
+    completed = frozenset(e.key for e in manifest.runs() if e.status == "completed")
     if completed - planned:
         most = max(cycle for _, cycle in completed)
         raise StudyError(
             f"{directory} has completed runs of {most} cycles, and {study.execution.n_cycles} are "
             f"asked for; ask for {most} or more, or run the study anew into another folder."
         )
-    return Resumption(study, directory, len(planned), len(completed))
+    return Resumption(study, directory, len(planned), completed)
 
 
 def _latest(output: Path, study: StudyConfig | None) -> tuple[Path, StudyManifest]:
