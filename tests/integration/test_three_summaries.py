@@ -58,18 +58,9 @@ def energy_block(
     gpu: str, *plugins: str, folder: Path, flags: Sequence[str] = ()
 ) -> tuple[list[str], str]:
     """The quickstart's energy block, line by line, and the whole summary."""
+    command = [",".join([gpu, *plugins]), "run", *FAST, *flags, "-o", str(folder)]
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            SCRIPT,
-            ",".join([gpu, *plugins]),
-            "run",
-            *FAST,
-            *flags,
-            "-o",
-            str(folder),
-        ],
+        [sys.executable, "-c", SCRIPT, *command],
         capture_output=True,
         text=True,
         check=False,

@@ -29,7 +29,7 @@ from llem_core.events import (
     StudyStarted,
 )
 from llem_core.study.loader import study_from
-from llem_core.study.manifest import load_manifest
+from llem_core.study.manifest import StudyManifest, load_manifest
 from llem_core.study.spawn import SpawnLauncher
 from llenergymeasure import ExperimentResult, StudyResult, StudyRunner, run_study
 
@@ -243,6 +243,14 @@ def wait_for(condition: Callable[[], Any]) -> Any:
     return value
 
 
+def left_by(process: subprocess.Popen[str], output: Path) -> tuple[Path, StudyManifest]:
+    """The study's folder and manifest, once its process and all of its workers are gone."""
+    process.communicate()
+    wait_for(lambda: marked(str(output)) == [])
+    (directory,) = output.iterdir()
+    return directory, load_manifest(directory)
+
+
 def test_an_unguarded_script_runs_a_study(study: Study, tmp_path: Path, installed: Path) -> None:
     process = start(study(TWO), tmp_path / "out", installed)
     out, err = process.communicate()
@@ -259,10 +267,7 @@ def test_the_end_of_the_parent_leaves_nothing_behind(
     process = start(study(action=action, note=str(note)), output, installed)
     wait_for(note.exists)
     process.send_signal(number)
-    process.communicate()
-    wait_for(lambda: marked(str(output)) == [])
-    (directory,) = output.iterdir()
-    manifest = load_manifest(directory)
+    _, manifest = left_by(process, output)
     if number == signal.SIGKILL:
         assert process.returncode == -number
         assert manifest.status == "running"
@@ -282,10 +287,7 @@ def test_two_signals_at_nearly_the_same_time(
     process.send_signal(signal.SIGINT)
     time.sleep(between_s)
     process.send_signal(signal.SIGTERM)
-    process.communicate()
-    wait_for(lambda: marked(str(output)) == [])
-    (directory,) = output.iterdir()
-    manifest = load_manifest(directory)
+    _, manifest = left_by(process, output)
     assert manifest.status == "interrupted"
     assert [entry.status for entry in manifest.runs()] == ["interrupted"]
 
@@ -302,10 +304,7 @@ def test_an_interrupt_in_a_gap(study: Study, tmp_path: Path, installed: Path) ->
     wait_for(one_is_done)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    process.communicate()
-    wait_for(lambda: marked(str(output)) == [])
-    (directory,) = output.iterdir()
-    manifest = load_manifest(directory)
+    directory, manifest = left_by(process, output)
     assert manifest.status == "interrupted"
     assert [entry.status for entry in manifest.runs()] == ["completed", "pending"]
     again = start(study(TWO, {"config_gap_seconds": 600}), output, installed, "resume")

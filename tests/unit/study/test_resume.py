@@ -216,7 +216,7 @@ def test_the_latest_with_something_left_is_found(studies: Studies, tmp_path: Pat
         os.utime(directory / MANIFEST, ns=(10**18 - age * 10**9,) * 2)
     latest = resume_study(None, studies.output)
     assert latest.directory == found[2]
-    assert (latest.n_runs, latest.n_completed) == (3, 2)
+    assert (len(latest.study.experiments), len(latest.completed)) == (3, 2)
     # Asked for with its design, an older one comes first; one that is done, with more cycles.
     asked = study_from(content(n=1, cycles=1))
     assert resume_study(None, studies.output, asked).directory == found[0]

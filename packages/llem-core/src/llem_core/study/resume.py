@@ -21,19 +21,12 @@ class Resumption:
     Attributes:
         study: its configuration, with the execution to go on with.
         directory: its folder.
-        n_runs: runs in all.
         completed: hash and cycle of the runs that the manifest calls completed.
     """
 
     study: StudyConfig
     directory: Path
-    n_runs: int
     completed: frozenset[tuple[str, int]]
-
-    @property
-    def n_completed(self) -> int:
-        """How many runs are completed."""
-        return len(self.completed)
 
 
 def resume_study(
@@ -69,7 +62,7 @@ def resume_study(
             f"{directory} has completed runs of {most} cycles, and {study.execution.n_cycles} are "
             f"asked for; ask for {most} or more, or run the study anew into another folder."
         )
-    return Resumption(study, directory, len(planned), completed)
+    return Resumption(study, directory, completed)
 
 
 def _latest(output: Path, study: StudyConfig | None) -> tuple[Path, StudyManifest]:

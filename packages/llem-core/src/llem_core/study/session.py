@@ -209,10 +209,11 @@ class Session:
         """The study ends in the middle of a run."""
         if running is not None:
             running.kill()
-        if self._writer.entry(planned.config_hash, planned.cycle).status == "completed":
+        status = self._writer.entry(planned.config_hash, planned.cycle).status
+        if status == "completed":
             return  # it was over, and its result is whole
         remove(self._directory / folder)
-        if self._writer.entry(planned.config_hash, planned.cycle).status == "running":
+        if status == "running":
             self._writer.mark_interrupted(planned.config_hash, planned.cycle)
 
     def _ended(
