@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.study.grid import expand_grid
+from llem_core.config.sweep.expand import expand_grid
 from pairs import heading, report
 
 BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]

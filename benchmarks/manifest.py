@@ -11,8 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from llem_core.study.manifest import MANIFEST, ManifestEntry, StudyManifest
-from llem_core.study.manifest_writer import ManifestWriter
+from llem_core.study.record.manifest import MANIFEST, ManifestEntry, ManifestWriter, StudyManifest
 from pairs import heading, report
 
 

@@ -13,7 +13,7 @@ import time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from llem_core.contracts import DecoderConfig, Prompt, Workload
-from llem_core.measure.window import run_batches
+from llem_core.measure.drive.window import run_batches
 from llem_pytorch.backend import PyTorchBackend
 from llem_pytorch.config import PyTorchConfig
 from pairs import heading, report

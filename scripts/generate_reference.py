@@ -16,13 +16,13 @@ from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.study import STUDY_KEYS
 from llem_core.config.user import UserConfig
-from llem_core.contracts.section import BackendSection
+from llem_core.contracts.config import BackendSection
 from llem_core.plugins import plugins
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.study import StudyResult
 from llem_core.sinks import csv
 from llem_core.sinks.parquet import REQUESTS_SCHEMA, TIMESERIES_SCHEMA
-from llem_core.study.manifest import StudyManifest
+from llem_core.study.record.manifest import StudyManifest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined

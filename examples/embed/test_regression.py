@@ -26,7 +26,7 @@ def results() -> list[ExperimentResult]:
             model="toy-generator",
             count_tokens=count_words,
             max_output_tokens=64,
-            # Idle power is not subtracted: the gate compares gross energy.
+            # BaselineReadings power is not subtracted: the gate compares gross energy.
             baseline={"enabled": False},
         )
         for _ in range(REPEATS)

@@ -26,8 +26,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from llem_core.study.folders import is_intact
-from llem_core.study.manifest import StudyManifest, load_manifest
+from llem_core.study.record.folders import is_intact
+from llem_core.study.record.manifest import StudyManifest, load_manifest
 from llenergymeasure import ExperimentResult, StudyResult
 
 HERE = Path(__file__).parent

@@ -68,7 +68,7 @@ def test_tokens_are_those_of_a_bare_script(checkpoint: Path, tmp_path: Path) -> 
     result = result_of(done)
     (folder,) = tmp_path.iterdir()
     rows = pq.read_table(folder / "requests.parquet").sort_by("index").to_pylist()
-    from llem_core.measure.bundled import bundled_prompts
+    from llem_core.measure.prompts.load import bundled_prompts
 
     model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
     for row, text in zip(rows, bundled_prompts()[:20], strict=True):

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from llem_core.results.finished import FinishedRun, FinishedStudy
+from llem_core.contracts.sink import FinishedRun, FinishedStudy
 from llem_core.results.study import StudyResult, StudySummary
 
 from llem_sqlite.config import SqliteConfig

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llem_core.config.loader import study_from
 from llem_core.contracts import Launcher
-from llem_core.contracts.messages import LaunchSuccess, LaunchTask, decode, encode
+from llem_core.contracts.launcher import LaunchSuccess, LaunchTask, decode, encode
 from llem_core.events import (
     Event,
     GapProgress,
@@ -28,9 +29,8 @@ from llem_core.events import (
     StudyFinished,
     StudyStarted,
 )
-from llem_core.study.loader import study_from
-from llem_core.study.manifest import StudyManifest, load_manifest
-from llem_core.study.spawn import SpawnLauncher
+from llem_core.study.launch.spawn import SpawnLauncher
+from llem_core.study.record.manifest import StudyManifest, load_manifest
 from llenergymeasure import ExperimentResult, StudyResult, StudyRunner, run_study
 
 pytestmark = pytest.mark.usefixtures("installed")
@@ -366,7 +366,7 @@ def test_the_worker_is_a_program_too(study: Study, tmp_path: Path, installed: Pa
         config.measurement_config_hash, config.model_dump(mode="json"), str(tmp_path), "run"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "llem_core.study.worker"],
+        [sys.executable, "-m", "llem_core.study.launch.worker"],
         input=encode(task),
         capture_output=True,
         check=True,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from llem_cli.study_summary import summarise_study
-from llem_core.contracts.readings import EnergyMethod
+from llem_core.contracts.sampler import EnergyMethod
 from llem_core.events import RunEnded
 from llem_core.results.study import (
     ConfigurationSummary,
@@ -56,7 +56,7 @@ def configuration(
         energy_adjusted_j=None,
         output_tokens_per_second=over_cycles(1234.5, 10.0) if done else None,
         rank=rank,
-        tied_with_better=tied,
+        indistinguishable_from_previous=tied,
     )
 
 

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llem_core.contracts import DeviceInfo, ModelInfo
 from llem_core.errors import ExperimentError
-from llem_core.measure.flops import FlopsEstimator
-from llem_core.measure.peaks import peak_flops_per_second
-from llem_core.results.aggregate import aggregate_results, latency_statistics, percentile
+from llem_core.measure.result.flops import FlopsEstimator
+from llem_core.measure.result.peaks import peak_flops_per_second
+from llem_core.results.aggregate import aggregate_results
+from llem_core.results.latency import latency_statistics, percentile
 from llem_core.results.process import ProcessResult, RequestRecord
 from llem_core.units import format_bytes, format_duration, format_si
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llem_core.contracts.readings import DomainReading, EnergyReading, PowerSample
-from llem_core.measure.baseline_cache import BaselineCache, boot_id
+from llem_core.contracts.sampler import DomainReading, EnergyReading, PowerSample
+from llem_core.measure.baseline.cache import BaselineCache, boot_id
 from llem_core.measure.harness import measure
 from llem_core.plugins import Plugins
 from llem_core.results.experiment import ExperimentResult

@@ -7,14 +7,14 @@ import random
 import statistics
 
 import pytest
-from llem_core.contracts.readings import DomainReading, EnergyReading, UncertaintyComponent
-from llem_core.measure.baseline import idle_power
-from llem_core.measure.energy import record_energy
-from llem_core.measure.energy_doubts import cross_check_doubt, window_needed_s
-from llem_core.measure.idle import Idle
-from llem_core.measure.sane import sane
-from llem_core.measure.uncertainty import CLOCK_RATE, budget
-from llem_core.results.energy import IdlePower, UncertaintyBudget
+from llem_core.contracts.sampler import DomainReading, EnergyReading, UncertaintyComponent
+from llem_core.measure.baseline.power import baseline_power
+from llem_core.measure.baseline.record import BaselineReadings
+from llem_core.measure.energy.plausible import reject_impossible
+from llem_core.measure.energy.totals import record_energy
+from llem_core.measure.energy.uncertainty import CLOCK_RATE, budget
+from llem_core.measure.result.warnings import cross_check_warning, window_needed_s
+from llem_core.results.energy import BaselinePower, UncertaintyBudget
 
 
 def term(name: str, standard_j: float, scope: str = "comparison") -> UncertaintyComponent:
@@ -27,12 +27,12 @@ def gpu(name: str, energy_j: float | None, *terms: UncertaintyComponent, **facts
     )  # type: ignore[arg-type]
 
 
-def baseline(power_w: float, error_w: float, **by_device: float) -> IdlePower:
-    return IdlePower(
+def baseline(power_w: float, error_w: float, **by_device: float) -> BaselinePower:
+    return BaselinePower(
         power_w=power_w,
         reason=None,
         spread_w=error_w,
-        standard_error_w=error_w,
+        standard_uncertainty_w=error_w,
         trend_w=0.0,
         n_parts=5,
         duration_s=30.0,
@@ -132,7 +132,7 @@ def test_the_adjusted_interval_covers_with_five_parts() -> None:
             )
             for i in range(5)
         ]
-        idle = idle_power(Idle(parts, 30.0, False, "key"), ["GPU-a"], "gpu", 30.0)
+        idle = baseline_power(BaselineReadings(parts, 30.0, False, "key"), ["GPU-a"], "gpu", 30.0)
         device = gpu("GPU-a", run_w * window_s, term("edges", 0.5))
         found = of(budget([device], idle, window_s))
         assert idle.power_w is not None
@@ -153,7 +153,7 @@ def test_a_baseline_of_another_time_covers_what_idle_power_is_now() -> None:
             EnergyReading(str(i), i, i + 1.0, (gpu("GPU-a", p, term("edges", 0.01)),))
             for i, p in enumerate(parts_w)
         ]
-        idle = idle_power(Idle(parts, 5.0, True, "key"), ["GPU-a"], "gpu", 5.0)
+        idle = baseline_power(BaselineReadings(parts, 5.0, True, "key"), ["GPU-a"], "gpu", 5.0)
         found = of(budget([gpu("GPU-a", 3e4, term("edges", 0.01))], idle, 100.0))
         error_j = abs(statistics.fmean(parts_w) - now_w) * 100.0
         hits += error_j <= (found.adjusted_comparison_j or 0.0)
@@ -181,7 +181,7 @@ def test_a_cross_check_beyond_threshold_and_uncertainty_is_told(
         cross_check_j=check_j,
         cross_check_method="integrated",
     )
-    doubt = cross_check_doubt(device, 0.05)
+    doubt = cross_check_warning(device, 0.05)
     assert (doubt is not None) == told
     assert doubt is None or "GPU-a" in doubt
 
@@ -205,7 +205,9 @@ def test_the_window_that_would_be_needed_gives_what_was_asked_for() -> None:
 
 @pytest.mark.parametrize("bad", [-5.0, math.nan, math.inf])
 def test_an_energy_that_cannot_be_is_none(bad: float) -> None:
-    reading = sane(EnergyReading("w", 0.0, 1.0, (gpu("GPU-a", bad, term("edges", 1.0)),)))
+    reading = reject_impossible(
+        EnergyReading("w", 0.0, 1.0, (gpu("GPU-a", bad, term("edges", 1.0)),))
+    )
     energy = record_energy(reading, None, ["GPU-a"], "gpu")
     assert energy.total_j is None
     assert "which no energy can be" in str(energy.reason)
@@ -213,11 +215,13 @@ def test_an_energy_that_cannot_be_is_none(bad: float) -> None:
 
 @pytest.mark.parametrize("bad", [-1.0, math.nan])
 def test_an_uncertainty_that_cannot_be_is_none_and_said(bad: float) -> None:
-    reading = sane(EnergyReading("w", 0.0, 1.0, (gpu("GPU-a", 5.0, term("edges", bad)),)))
+    reading = reject_impossible(
+        EnergyReading("w", 0.0, 1.0, (gpu("GPU-a", 5.0, term("edges", bad)),))
+    )
     assert reading.domains[0].uncertainty == ()
     assert "edges" in reading.warnings[0]
 
 
 def test_a_window_without_length_is_refused() -> None:
     with pytest.raises(ValueError, match="lasted 0 s"):
-        sane(EnergyReading("w", 1.0, 1.0, ()))
+        reject_impossible(EnergyReading("w", 1.0, 1.0, ()))

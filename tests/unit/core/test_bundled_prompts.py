@@ -3,11 +3,14 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
-from llem_core.measure.bundled import bundled_prompts
+from llem_core.measure.prompts.load import bundled_prompts
 
 ROWS = [
     json.loads(line)
-    for line in files("llem_core.measure").joinpath("data/prompts.jsonl").read_text().splitlines()
+    for line in files("llem_core.measure.prompts")
+    .joinpath("data/prompts.jsonl")
+    .read_text()
+    .splitlines()
 ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import llenergymeasure
 import pytest
 from llem_core.contracts import EnergySampler, InferenceBackend, ResultSink, SamplerSettings
-from llem_core.contracts.section import Section
+from llem_core.contracts.config import Section
 from llem_core.plugins import Plugins, use_plugins
 from llem_core.sinks import hooks as core_sinks
 from llem_core.testing import (

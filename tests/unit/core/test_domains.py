@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from llem_core.contracts.readings import DomainReading, EnergyReading
-from llem_core.measure.domains import used_domains
-from llem_core.measure.energy import record_energy
+from llem_core.contracts.sampler import DomainReading, EnergyReading
+from llem_core.measure.energy.totals import record_energy, used_domains
 
 
 def seen(*visible: bool | None) -> EnergyReading:

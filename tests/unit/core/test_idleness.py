@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from llem_core.contracts.readings import (
+from llem_core.contracts.sampler import (
     DomainReading,
     EnergyReading,
     PowerSample,
     UncertaintyComponent,
 )
-from llem_core.measure.baseline import idle_power
-from llem_core.measure.idle import Idle
-from llem_core.measure.idleness import idle_doubts, noticed
+from llem_core.measure.baseline.checks import baseline_warnings, is_unsound
+from llem_core.measure.baseline.power import baseline_power
+from llem_core.measure.baseline.record import BaselineReadings
 
 PART_S = 6.0
 
@@ -26,7 +26,7 @@ def idle(
     edges_j: float = 0.1,
     cached: bool = False,
     method: str = "counter",
-) -> Idle:
+) -> BaselineReadings:
     readings = []
     for number, power_w in enumerate(powers_w):
         start_s = 100 + number * PART_S
@@ -45,11 +45,11 @@ def idle(
             for i in range(int(PART_S))
         )
         readings.append(EnergyReading(f"p{number}", start_s, start_s + PART_S, (domain,), rows))
-    return Idle(readings, 100 + len(powers_w) * PART_S, cached, "key")
+    return BaselineReadings(readings, 100 + len(powers_w) * PART_S, cached, "key")
 
 
-def doubts(baseline: Idle) -> str:
-    return " ".join(idle_doubts(baseline, "before load", ["GPU-a"], "gpu"))
+def warnings(baseline: BaselineReadings) -> str:
+    return " ".join(baseline_warnings(baseline, "before load", ["GPU-a"], "gpu"))
 
 
 STEADY = (70.0, 70.3, 69.8, 70.1, 69.9)
@@ -57,8 +57,8 @@ STEADY = (70.0, 70.3, 69.8, 70.1, 69.9)
 
 def test_an_idle_device_raises_no_doubt() -> None:
     baseline = idle(STEADY, busy_percent=0.0)
-    assert doubts(baseline) == ""
-    assert not noticed(baseline, ["GPU-a"], "gpu")
+    assert warnings(baseline) == ""
+    assert not is_unsound(baseline, ["GPU-a"], "gpu")
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_an_idle_device_raises_no_doubt() -> None:
         (idle((70.0, 110.0, 70.0, 115.0, 70.0)), "varied by"),
     ],
 )
-def test_each_disturbance_is_told(baseline: Idle, told: str) -> None:
-    assert told in doubts(baseline)
-    assert doubts(baseline).startswith("The baseline before load was not idle: ")
-    assert noticed(baseline, ["GPU-a"], "gpu")
+def test_each_disturbance_is_told(baseline: BaselineReadings, told: str) -> None:
+    assert told in warnings(baseline)
+    assert warnings(baseline).startswith("The baseline before load was not idle: ")
+    assert is_unsound(baseline, ["GPU-a"], "gpu")
 
 
 def test_chance_is_no_trend() -> None:
-    assert doubts(idle((72.0, 69.0, 71.5, 68.5, 70.0))) == ""
+    assert warnings(idle((72.0, 69.0, 71.5, 68.5, 70.0))) == ""
 
 
 def test_the_work_of_the_second_before_is_not_the_baselines() -> None:
@@ -89,29 +89,29 @@ def test_the_work_of_the_second_before_is_not_the_baselines() -> None:
         EnergyReading("p", first.started_s, first.ended_s, first.domains, (stale,) * 50),
         *baseline.readings[1:],
     ]
-    assert doubts(Idle(readings, baseline.ended_s, False, "key")) == ""
+    assert warnings(BaselineReadings(readings, baseline.ended_s, False, "key")) == ""
 
 
 def test_a_part_without_a_reading_makes_no_baseline() -> None:
     baseline = idle((70.0, 70.0, None, 70.0, 70.0))
-    figures = idle_power(baseline, ["GPU-a"], "gpu", opened_s=140.0)
+    figures = baseline_power(baseline, ["GPU-a"], "gpu", opened_s=140.0)
     assert figures.power_w is None
     assert figures.reason == "Some GPU: it fell off"
-    assert noticed(baseline, ["GPU-a"], "gpu")
+    assert is_unsound(baseline, ["GPU-a"], "gpu")
 
 
 def test_spread_and_meter_are_not_counted_twice() -> None:
-    scattered = idle_power(idle((60.0, 65.0, 70.0, 75.0, 80.0)), ["GPU-a"], "gpu", 140.0)
+    scattered = baseline_power(idle((60.0, 65.0, 70.0, 75.0, 80.0)), ["GPU-a"], "gpu", 140.0)
     # √2 times s = 7.906 W over √5; the meter's √5·0.1 J over 30 s is far below and adds nothing
-    assert scattered.standard_error_w == pytest.approx(2**0.5 * 7.90569 / 5**0.5)
+    assert scattered.standard_uncertainty_w == pytest.approx(2**0.5 * 7.90569 / 5**0.5)
     assert scattered.trend_w == pytest.approx(20.0)
     assert scattered.age_s == pytest.approx(10.0)
-    floor = idle_power(idle((70.0,) * 5, edges_j=6.0), ["GPU-a"], "gpu", 140.0)
-    assert floor.standard_error_w == pytest.approx(5**0.5 * 6.0 / 30.0)
+    floor = baseline_power(idle((70.0,) * 5, edges_j=6.0), ["GPU-a"], "gpu", 140.0)
+    assert floor.standard_uncertainty_w == pytest.approx(5**0.5 * 6.0 / 30.0)
 
 
 def test_a_cached_baseline_is_less_certain() -> None:
     parts = (60.0, 65.0, 70.0, 75.0, 80.0)
-    cached = idle_power(idle(parts, cached=True), ["GPU-a"], "gpu", 140.0)
+    cached = baseline_power(idle(parts, cached=True), ["GPU-a"], "gpu", 140.0)
     assert cached.cached
-    assert cached.standard_error_w == pytest.approx(2**0.5 * 7.90569 * 1.2**0.5)
+    assert cached.standard_uncertainty_w == pytest.approx(2**0.5 * 7.90569 * 1.2**0.5)

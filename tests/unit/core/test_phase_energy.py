@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from llem_core.contracts import Batch, InferenceBackend, Workload
-from llem_core.contracts.readings import DomainReading, EnergyReading, UncertaintyComponent
-from llem_core.measure.energy import RecordedEnergy, record_energy
-from llem_core.measure.phases import LONGEST_S, passes_for, phase_energy
+from llem_core.contracts.sampler import DomainReading, EnergyReading, UncertaintyComponent
+from llem_core.measure.energy.phases import LONGEST_S, passes_for, phase_energy
+from llem_core.measure.energy.totals import RecordedEnergy, record_energy
 from llem_core.plugins import Plugins
 from llem_core.results.energy import PhaseEnergy
 from llem_core.testing import ScriptedBackend, scripted_backend, scripted_sampler

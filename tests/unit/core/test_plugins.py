@@ -17,7 +17,7 @@ from llem_core.contracts import (
 from llem_core.errors import PluginError
 from llem_core.events import ExperimentStarted
 from llem_core.plugins import Plugins
-from llem_core.plugins.ask import ask_availability
+from llem_core.plugins.problems import ask_availability
 from llem_core.testing import FakePlugin, ScriptedBackend, scripted_backend, scripted_sampler
 
 GOOD = """

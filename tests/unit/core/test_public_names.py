@@ -82,8 +82,6 @@ CONTRACTS = [
     "PowerSample",
     "RequestOutput",
     "UncertaintyComponent",
-    "VisibleGpus",
-    "visible_gpus",
     "SensorProbe",
     "user_data_folder",
     "Launcher",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from llem_core.contracts import DomainReading, EnergyReading, VisibleGpus
-from llem_core.contracts import visible_gpus as resolve
-from llem_core.measure.visibility import with_visibility
+from llem_core.contracts import DomainReading, EnergyReading
+from llem_core.measure.energy.plausible import with_visibility
+from llem_core.meters import VisibleGpus
+from llem_core.meters import visible_gpus as resolve
 
 UUIDS = ("GPU-aaaa-1", "GPU-aabb-2", "GPU-cccc-3")
 ALIKE = ("H100", "H100", "H100")

@@ -11,16 +11,15 @@ from typing import Any
 import pytest
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.study import StudyConfig
+from llem_core.config.sweep.expand import expand_grid
 from llem_core.contracts import ResultSink
-from llem_core.deliver import deliver_study
+from llem_core.contracts.sink import FinishedStudy
 from llem_core.errors import StudyError
 from llem_core.plugins import Plugins
-from llem_core.results.finished import FinishedStudy
 from llem_core.results.study import StudyResult
-from llem_core.study.assemble import assemble_study, finished_study
-from llem_core.study.grid import expand_grid
-from llem_core.study.outcome import RunOutcome
+from llem_core.study.deliver import deliver_study
 from llem_core.study.plan import apply_cycles
+from llem_core.study.summary.collect import RunOutcome, assemble_study, finished_study
 
 pytestmark = pytest.mark.usefixtures("scripted")
 Within = Callable[..., AbstractContextManager[Plugins]]
@@ -86,8 +85,8 @@ def test_statistics_ranks_and_totals(tmp_path: Path) -> None:
     assert first.energy_per_output_token_j.mean == pytest.approx(5.1)
     assert first.energy_per_output_token_j.interval_low is not None
     assert first.energy_adjusted_j is None
-    assert first.tied_with_better is False
-    assert second.tied_with_better is None
+    assert first.indistinguishable_from_previous is False
+    assert second.indistinguishable_from_previous is None
     assert result.summary.energy_total_j == pytest.approx(1860)
     assert result.summary.duration_measured_s == 12
     assert (result.summary.n_runs, result.summary.n_completed) == (6, 6)
@@ -99,7 +98,7 @@ def test_statistics_ranks_and_totals(tmp_path: Path) -> None:
 def test_means_within_each_others_spread_are_tied(tmp_path: Path) -> None:
     found = study(3)
     result = assembled(found, outcomes(found, tmp_path, [5.0, 5.1, 5.4, 5.2, 5.2, 5.4]), tmp_path)
-    assert [one.tied_with_better for one in result.configurations] == [None, True]
+    assert [one.indistinguishable_from_previous for one in result.configurations] == [None, True]
 
 
 def test_one_cycle_has_ranks_and_neither_interval_nor_comparison(tmp_path: Path) -> None:
@@ -108,7 +107,7 @@ def test_one_cycle_has_ranks_and_neither_interval_nor_comparison(tmp_path: Path)
     first = result.configurations[0]
     assert first.energy_per_output_token_j is not None
     assert first.energy_per_output_token_j.interval_low is None
-    assert (first.rank, first.tied_with_better) == (2, None)
+    assert (first.rank, first.indistinguishable_from_previous) == (2, None)
 
 
 def test_without_energy_there_is_no_rank_and_no_total(tmp_path: Path) -> None:

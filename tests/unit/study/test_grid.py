@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.hashing import short_hash
+from llem_core.config.sweep.expand import Expansion, expand_grid
 from llem_core.errors import ConfigError
 from llem_core.plugins import Plugins
-from llem_core.study.grid import Expansion, expand_grid
 from llem_core.testing import scripted_backend
+from llem_core.text import short_hash
 
 pytestmark = pytest.mark.usefixtures("scripted")
 Within = Callable[..., AbstractContextManager[Plugins]]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from llem_core.contracts import LaunchResult, LaunchTask, Running
-from llem_core.contracts.messages import LaunchSuccess
-from llem_core.study.manifest import load_manifest
+from llem_core.contracts.launcher import LaunchSuccess
+from llem_core.study.record.manifest import load_manifest
 from llem_core.testing import InlineLauncher
 from llenergymeasure import ExperimentResult, run_study
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from llem_core.errors import StudyError
-from llem_core.study.manifest import MANIFEST, ManifestEntry, load_manifest
+from llem_core.study.record.manifest import MANIFEST, ManifestEntry, load_manifest
 from llenergymeasure import ManifestWriter, StudyManifest
 
 A, B = "a" * 16, "b" * 16
@@ -119,8 +119,8 @@ def test_a_transition_that_cannot_be_written_has_not_happened(tmp_path: Path) ->
         import resource, sys
         from pathlib import Path
         from llem_core.errors import StudyError
-        from llem_core.study.manifest import ManifestEntry, StudyManifest, load_manifest
-        from llem_core.study.manifest_writer import ManifestWriter
+        from llem_core.study.record.manifest import ManifestEntry, StudyManifest, load_manifest
+        from llem_core.study.record.manifest import ManifestWriter
         folder = Path(sys.argv[1])
         runs = [ManifestEntry(config_hash=f"{n:016x}", cycle=1) for n in range(100)]
         state = StudyManifest(study_name="s", study_design_hash="d", started_at="x",
@@ -153,8 +153,8 @@ def test_a_kill_at_any_moment_leaves_a_whole_manifest(tmp_path: Path) -> None:
     code = """
         import sys
         from pathlib import Path
-        from llem_core.study.manifest import ManifestEntry, StudyManifest
-        from llem_core.study.manifest_writer import ManifestWriter
+        from llem_core.study.record.manifest import ManifestEntry, StudyManifest
+        from llem_core.study.record.manifest import ManifestWriter
         runs = [ManifestEntry(config_hash=f"{n:016x}", cycle=1) for n in range(2000)]
         state = StudyManifest(study_name="s", study_design_hash="d", started_at="x",
                               experiments=runs)

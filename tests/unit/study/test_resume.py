@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llem_core.config.loader import study_from
 from llem_core.contracts import Event, Launcher, LaunchFailure, LaunchResult, LaunchTask, Running
 from llem_core.errors import StudyError
 from llem_core.events import RunStarted, StudyStarted
-from llem_core.study.design import DESIGN, load_design
-from llem_core.study.difference import difference
-from llem_core.study.loader import study_from
-from llem_core.study.manifest import MANIFEST, load_manifest
-from llem_core.study.resume import resume_study
-from llem_core.study.worker import execute
+from llem_core.study.launch.worker import execute
+from llem_core.study.record.design import DESIGN, difference, load_design
+from llem_core.study.record.manifest import MANIFEST, load_manifest
+from llem_core.study.record.resume import resume_study
 from llenergymeasure import StudyConfig, StudyResult, run_study
 
 pytestmark = pytest.mark.usefixtures("scripted")

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from llem_core.config.execution import ExecutionConfig
+from llem_core.config.sweep.expand import expand_grid
 from llem_core.contracts import LaunchFailure, LaunchSuccess, LaunchTask, decode, encode
-from llem_core.contracts.messages import WarmUp
+from llem_core.contracts.launcher import WarmUp
 from llem_core.errors import StudyError
 from llem_core.events import (
     Event,
@@ -26,14 +27,12 @@ from llem_core.events import (
     PhaseChanged,
     PhaseProgress,
 )
-from llem_core.study.folders import clear, run_folder
-from llem_core.study.gaps import pause
-from llem_core.study.grid import expand_grid
-from llem_core.study.guard import MARKER, kill_all
+from llem_core.files import StudyLock
 from llem_core.study.interrupts import Interrupts
-from llem_core.study.lock import StudyLock
+from llem_core.study.launch.guard import MARKER, kill_all
+from llem_core.study.pace import Remaining, pause
 from llem_core.study.plan import Gap, PlannedRun, apply_cycles
-from llem_core.study.remaining import Remaining
+from llem_core.study.record.folders import clear, run_folder
 
 pytestmark = pytest.mark.usefixtures("scripted")
 
@@ -145,7 +144,7 @@ def test_only_unfinished_runs_are_cleared(tmp_path: Path) -> None:
 
 def test_a_study_has_one_process_at_a_time(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from llem_core.study.lock import StudyLock\n"
+        "import sys; from pathlib import Path; from llem_core.files import StudyLock\n"
         "with StudyLock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     other = subprocess.Popen(

@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from llem_core.study.statistics import (
+from llem_core.study.summary.statistics import (
     differ,
     incomplete_beta,
     summarise,

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from llem_core.config.experiment import ExperimentConfig
+from llem_core.config.loader import is_study, load_study_config, study_of
 from llem_core.config.study import StudyConfig
 from llem_core.config.user import UserConfig
 from llem_core.errors import ConfigError
-from llem_core.study.loader import is_study, load_study_config, study_of
 
 pytestmark = pytest.mark.usefixtures("scripted")
 GOOD = "model: m\nbackend: scripted\n"

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.study import StudyConfig
+from llem_core.config.sweep.expand import expand_grid
 from llem_core.contracts import Availability, BackendSpec, CheckReport, Workload
 from llem_core.errors import PreFlightError
 from llem_core.plugins import Plugins
-from llem_core.study.estimate import estimate_seconds
-from llem_core.study.grid import expand_grid
+from llem_core.study.pace import estimate_seconds
 from llem_core.study.preflight import check_study
 from llem_core.testing import scripted_backend, scripted_sampler
 
@@ -157,7 +157,7 @@ def test_checking_a_study_imports_no_engine(tmp_path: Path) -> None:
     file.write_text("model: shape:tiny-llama\nsweep: {pytorch.batch_size: [1, 2]}\n")
     code = (
         "import sys, pathlib\n"
-        "from llem_core.study.loader import load_study_config\n"
+        "from llem_core.config.loader import load_study_config\n"
         "from llem_core.study.preflight import check_study\n"
         f"study = load_study_config({str(file)!r})\n"
         f"check_study(study, pathlib.Path({str(tmp_path)!r}))\n"

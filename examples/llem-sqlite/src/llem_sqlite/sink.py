@@ -15,7 +15,7 @@ from llem_sqlite.config import SqliteConfig
 from llem_sqlite.database import EXPERIMENT_KEY, RUN_KEY, STUDY_KEY, transaction, upsert
 
 if TYPE_CHECKING:
-    from llem_core.results.finished import FinishedExperiment, FinishedRun, FinishedStudy
+    from llem_core.contracts.sink import FinishedExperiment, FinishedRun, FinishedStudy
 
 
 class SqliteSink(ResultSink):

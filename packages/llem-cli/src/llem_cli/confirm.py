@@ -7,7 +7,7 @@ import sys
 import click
 from llem_core.config.study import StudyConfig
 from llem_core.errors import ConfigError
-from llem_core.study.estimate import StudyEstimate
+from llem_core.study.pace import StudyEstimate
 from llem_core.units import format_duration
 
 from llem_cli.output import note

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.contracts.readings import CheckReport
+from llem_core.contracts.backend import CheckReport
 from llem_core.errors import PreFlightError
+from llem_core.measure.energy.select import candidates
 from llem_core.measure.preflight import ask_backend
-from llem_core.measure.prompts import load_prompts
-from llem_core.measure.select import candidates
-from llem_core.plugins.ask import ask_availability
+from llem_core.measure.prompts.load import load_prompts
+from llem_core.plugins.problems import ask_availability
 from llem_core.units import format_bytes, format_duration
 
 from llem_cli.resolve import Resolved

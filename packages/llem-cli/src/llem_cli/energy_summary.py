@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llem_core.results.energy import DomainEnergy, IdlePower
+from llem_core.results.energy import BaselinePower, DomainEnergy
 from llem_core.results.experiment import ExperimentResult
 from llem_core.units import format_duration, format_si
 
@@ -73,12 +73,12 @@ class _Figures:
     def watts(self, power_w: float | None) -> str | None:
         return None if power_w is None else format_si(power_w, "W") + self.word
 
-    def idle(self, baseline: IdlePower | None) -> str | None:
+    def idle(self, baseline: BaselinePower | None) -> str | None:
         text = self.watts(baseline.power_w) if baseline is not None else None
         if baseline is None or text is None:
             return None
-        if baseline.standard_error_w is not None and not self.word:
-            text += f" ± {format_si(baseline.standard_error_w, 'W')} (1 σ)"
+        if baseline.standard_uncertainty_w is not None and not self.word:
+            text += f" ± {format_si(baseline.standard_uncertainty_w, 'W')} (1 σ)"
         if baseline.cached:
             text += f", measured {format_duration(baseline.age_s)} before by another experiment"
         return text

@@ -12,7 +12,7 @@ from llem_core.contracts.backend import BackendSpec
 from llem_core.contracts.sampler import SamplerSpec
 from llem_core.environment import take_snapshot
 from llem_core.plugins import plugins
-from llem_core.plugins.ask import ask_availability
+from llem_core.plugins.problems import ask_availability
 from llem_core.plugins.registry import Registry
 from llem_core.results.environment import EnvironmentSnapshot
 from llem_core.units import format_bytes

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llem_core.config.layers import nest, parse_assignments
-from llem_core.config.merge import merge
+from llem_core.config.layers import merge, nest, parse_assignments
 from llem_core.config.sections import DEFAULT_BACKEND
 from llem_core.config.study import STUDY_KEYS
-from llem_core.contracts.section import BackendSection
+from llem_core.contracts.config import BackendSection
 from llem_core.errors import ConfigError
 
 _Given = tuple[str, str, Any]

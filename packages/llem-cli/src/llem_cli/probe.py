@@ -10,7 +10,7 @@ from llem_core.contracts import SensorProbe
 from llem_core.contracts.sampler import SamplerSpec
 from llem_core.errors import EnergyError
 from llem_core.plugins import plugins
-from llem_core.plugins.ask import ask_availability
+from llem_core.plugins.problems import ask_availability
 
 from llem_cli.output import note
 from llem_cli.table import Block, render

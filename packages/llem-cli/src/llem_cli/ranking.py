@@ -53,16 +53,16 @@ def told_apart(configurations: Sequence[ConfigurationSummary]) -> list[str]:
             "Energies are estimates from a model of the hardware: their order and their intervals "
             "are the model's, and no ground for a comparison."
         )
-    if any(c.tied_with_better for c in later):
+    if any(c.indistinguishable_from_previous for c in later):
         sentences.append(
             f"{_NOT_TOLD_APART} cannot be told apart from the rank above it (Welch's t-test, "
             "95 %); more cycles may tell them apart."
         )
-    elif later and not estimated and all(c.tied_with_better is False for c in later):
+    elif later and not estimated and all(c.indistinguishable_from_previous is False for c in later):
         sentences.append(
             "Each rank can be told apart from the one above it (Welch's t-test, 95 %)."
         )
-    if any(c.tied_with_better is None for c in later):
+    if any(c.indistinguishable_from_previous is None for c in later):
         sentences.append(
             "A configuration with one cycle has no interval, so whether it differs from the rank "
             "above it cannot be said; --cycles 3 or more gives one."
@@ -121,7 +121,8 @@ class _Energy:
 def _rank(configuration: ConfigurationSummary) -> str:
     if configuration.rank is None:
         return "none"
-    return f"{_NOT_TOLD_APART if configuration.tied_with_better else ''}{configuration.rank}"
+    mark = _NOT_TOLD_APART if configuration.indistinguishable_from_previous else ""
+    return f"{mark}{configuration.rank}"
 
 
 def _method(configuration: ConfigurationSummary) -> str:

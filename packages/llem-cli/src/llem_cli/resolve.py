@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.loader import environment_settings, load_experiment_config
-from llem_core.config.merge import merge
-from llem_core.config.quickstart import QUICKSTART
+from llem_core.config.layers import merge
+from llem_core.config.loader import QUICKSTART, environment_settings, load_experiment_config
 from llem_core.config.user import load_user_config
 from llem_core.config.yaml import read_yaml
 from llem_core.plugins import plugins
-from llem_core.plugins.disabled import DISABLE_VARIABLE
+from llem_core.plugins.discover import DISABLE_VARIABLE
 
 from llem_cli.overrides import Flags
 

@@ -10,7 +10,7 @@ from llem_core.config.errors import config_error
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.study import StudyConfig
 from llem_core.errors import ConfigError
-from llem_core.study.resume import Resumption, resume_study
+from llem_core.study.record.resume import Resumption, resume_study
 from pydantic import ValidationError
 
 from llem_cli.request import LATEST

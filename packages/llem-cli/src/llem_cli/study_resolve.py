@@ -9,12 +9,16 @@ from typing import Any
 
 from llem_core.config.errors import config_error
 from llem_core.config.execution import ExecutionConfig
-from llem_core.config.loader import environment_settings, load_experiment_config
-from llem_core.config.merge import merge
-from llem_core.config.quickstart import QUICKSTART
+from llem_core.config.layers import merge
+from llem_core.config.loader import (
+    QUICKSTART,
+    environment_settings,
+    load_experiment_config,
+    load_study_config,
+    study_of,
+)
 from llem_core.config.study import StudyConfig
 from llem_core.config.user import UserConfig, load_user_config
-from llem_core.study.loader import load_study_config, study_of
 from pydantic import ValidationError
 
 from llem_cli.overrides import Flags

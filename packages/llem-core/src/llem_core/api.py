@@ -8,21 +8,25 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.loader import load_experiment_config
-from llem_core.config.quickstart import QUICKSTART
+from llem_core.config.loader import (
+    QUICKSTART,
+    load_experiment_config,
+    load_study_config,
+    study_from,
+    study_of,
+)
 from llem_core.config.study import StudyConfig
 from llem_core.config.user import load_user_config
 from llem_core.contracts.launcher import Launcher
 from llem_core.contracts.sink import ResultSink
 from llem_core.errors import ConfigError
 from llem_core.events import Listener
+from llem_core.files import check_writable, new_study_folder
 from llem_core.results.experiment import ExperimentResult
-from llem_core.results.store import check_writable, new_study_folder
 from llem_core.results.study import StudyResult
 from llem_core.study.in_process import InProcessRunner, SavedExperiment
-from llem_core.study.loader import load_study_config, study_from, study_of
 from llem_core.study.preflight import check_study
-from llem_core.study.resume import resume_study
+from llem_core.study.record.resume import resume_study
 from llem_core.study.runner import StudyRunner
 
 

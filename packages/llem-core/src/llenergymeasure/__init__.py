@@ -15,60 +15,57 @@ if TYPE_CHECKING:
     from llem_core.config.energy import EnergyConfig
     from llem_core.config.execution import ExecutionConfig
     from llem_core.config.experiment import ExperimentConfig
-    from llem_core.config.loader import load_experiment_config
+    from llem_core.config.loader import load_experiment_config, load_study_config
     from llem_core.config.study import SkippedConfig, StudyConfig
+    from llem_core.config.sweep.expand import expand_grid
     from llem_core.config.warmup import WarmupConfig
     from llem_core.contracts import EnergySampler, InferenceBackend, ResultSink
-    from llem_core.contracts.decoder import DecoderConfig
-    from llem_core.contracts.lora import LoRAConfig
-    from llem_core.measure.flops import FlopsEstimator
+    from llem_core.contracts.config import DecoderConfig, LoRAConfig
+    from llem_core.measure.result.flops import FlopsEstimator
     from llem_core.measure.state import StateManager
     from llem_core.results.aggregate import aggregate_results
     from llem_core.results.energy import EnergyBreakdown
     from llem_core.results.environment import EnvironmentSnapshot
     from llem_core.results.experiment import ExperimentResult
-    from llem_core.results.flops import FlopsResult
+    from llem_core.results.model import FlopsResult
+    from llem_core.results.process import WarmupResult
     from llem_core.results.study import StudyResult, StudySummary
-    from llem_core.results.warmup import WarmupResult
-    from llem_core.study.grid import expand_grid
-    from llem_core.study.loader import load_study_config
-    from llem_core.study.manifest import StudyManifest
-    from llem_core.study.manifest_writer import ManifestWriter
     from llem_core.study.plan import apply_cycles
+    from llem_core.study.record.manifest import ManifestWriter, StudyManifest
     from llem_core.study.runner import StudyRunner
 
 _HOMES = {
     "__version__": "llem_core",
     "run_experiment": "llem_core.api",
     "BaselineConfig": "llem_core.config.baseline",
-    "DecoderConfig": "llem_core.contracts.decoder",
+    "DecoderConfig": "llem_core.contracts.config",
     "EnergyConfig": "llem_core.config.energy",
     "ExperimentConfig": "llem_core.config.experiment",
-    "LoRAConfig": "llem_core.contracts.lora",
+    "LoRAConfig": "llem_core.contracts.config",
     "WarmupConfig": "llem_core.config.warmup",
     "load_experiment_config": "llem_core.config.loader",
     "EnergySampler": "llem_core.contracts.sampler",
     "InferenceBackend": "llem_core.contracts.backend",
     "ResultSink": "llem_core.contracts.sink",
-    "FlopsEstimator": "llem_core.measure.flops",
+    "FlopsEstimator": "llem_core.measure.result.flops",
     "StateManager": "llem_core.measure.state",
     "aggregate_results": "llem_core.results.aggregate",
     "EnergyBreakdown": "llem_core.results.energy",
     "EnvironmentSnapshot": "llem_core.results.environment",
     "ExperimentResult": "llem_core.results.experiment",
-    "FlopsResult": "llem_core.results.flops",
-    "WarmupResult": "llem_core.results.warmup",
+    "FlopsResult": "llem_core.results.model",
+    "WarmupResult": "llem_core.results.process",
     "ExecutionConfig": "llem_core.config.execution",
     "SkippedConfig": "llem_core.config.study",
     "StudyConfig": "llem_core.config.study",
     "StudyResult": "llem_core.results.study",
     "StudySummary": "llem_core.results.study",
-    "StudyManifest": "llem_core.study.manifest",
-    "ManifestWriter": "llem_core.study.manifest_writer",
+    "StudyManifest": "llem_core.study.record.manifest",
+    "ManifestWriter": "llem_core.study.record.manifest",
     "StudyRunner": "llem_core.study.runner",
     "run_study": "llem_core.api",
-    "load_study_config": "llem_core.study.loader",
-    "expand_grid": "llem_core.study.grid",
+    "load_study_config": "llem_core.config.loader",
+    "expand_grid": "llem_core.config.sweep.expand",
     "apply_cycles": "llem_core.study.plan",
 }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from llem_core.contracts import DomainReading, VisibleGpus
+from llem_core.contracts import DomainReading
+from llem_core.meters import VisibleGpus
 from llem_core.units import format_duration
 
 from llem_energy_nvml.domain import UNSEEN, Observed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llem_core.contracts import VisibleGpus
+from llem_core.meters import VisibleGpus
 
 from llem_energy_nvml.domain import Observed
 from llem_energy_nvml.sensor import describe

@@ -13,10 +13,9 @@ from llem_core.contracts import (
     EnergySampler,
     PowerSample,
     SamplerSettings,
-    VisibleGpus,
-    visible_gpus,
 )
 from llem_core.errors import EnergyError
+from llem_core.meters import VisibleGpus, visible_gpus
 
 from llem_energy_nvml.account import Window
 from llem_energy_nvml.clock import Clock, RealClock

@@ -88,7 +88,7 @@ class ZeusSampler(EnergySampler):
         opened = self._require_open()
         if window in self._windows:
             raise EnergyError(f"The window {window!r} is open already.")
-        states = [Window(strangers=set(_strangers(device))) for device in opened.devices]
+        states = [Window(strangers=set(_other_processes(device))) for device in opened.devices]
         for device, state in zip(opened.devices, states, strict=True):
             state.failed = devices.begin(device, window)
         self._windows[window] = (time.monotonic(), states)
@@ -113,7 +113,7 @@ class ZeusSampler(EnergySampler):
             self._samples.drop_before(ended_s)
         domains: list[DomainReading] = []
         for device, state, outcome in zip(opened.devices, states, ends, strict=True):
-            strangers = tuple(sorted(state.strangers | set(_strangers(device))))
+            strangers = tuple(sorted(state.strangers | set(_other_processes(device))))
             domains += [
                 _reading(domain, outcome, (started_s, ended_s), samples, strangers)
                 for domain in device.domains
@@ -159,7 +159,7 @@ class ZeusSampler(EnergySampler):
         return self._opened
 
 
-def _strangers(device: Device) -> tuple[str, ...]:
+def _other_processes(device: Device) -> tuple[str, ...]:
     return () if device.list_pids is None else list_strangers(device.list_pids)
 
 

@@ -19,14 +19,12 @@ from pydantic_core import PydanticCustomError, to_jsonable_python
 from llem_core.config.baseline import BaselineConfig
 from llem_core.config.dataset import DatasetConfig
 from llem_core.config.energy import EnergyConfig
-from llem_core.config.hashing import canonical_json, short_hash
 from llem_core.config.sections import DEFAULT_BACKEND, bind, resolve
 from llem_core.config.warmup import Count, WarmupConfig
-from llem_core.contracts.decoder import DecoderConfig
-from llem_core.contracts.lora import LoRAConfig
-from llem_core.contracts.section import BackendSection, Section
+from llem_core.contracts.config import BackendSection, DecoderConfig, LoRAConfig, Section
 from llem_core.contracts.workload import Precision, Workload
 from llem_core.plugins import plugins
+from llem_core.text import canonical_json, short_hash
 
 _BoundSection = Annotated[SerializeAsAny[Section], BeforeValidator(bind)]
 
@@ -184,7 +182,7 @@ class ExperimentConfig(BaseModel):
             dumped = {key: value for key, value in every.items() if value is not None}
         return {name: dumped}
 
-    def knowing_its_hash(self, config_hash: str) -> Self:
+    def with_hash(self, config_hash: str) -> Self:
         """Spare this configuration the work of finding its hash, which the caller has done."""
         self.__dict__["measurement_config_hash"] = config_hash  # as cached_property keeps it
         return self

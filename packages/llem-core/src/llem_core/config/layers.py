@@ -6,9 +6,24 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from llem_core.config.merge import merge
 from llem_core.config.yaml import parse_value
 from llem_core.errors import ConfigError
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay ``over`` on ``base``: mappings are merged key by key, all else is replaced.
+
+    A data set given as a string replaces one given as a mapping, and the other way round.
+    """
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            merged[key] = merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
 
 ENVIRONMENT_PREFIX = "LLEM_"
 TOOL_VARIABLES = frozenset({"LLEM_OUTPUT", "LLEM_DISABLE_PLUGINS"})

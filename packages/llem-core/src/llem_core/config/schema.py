@@ -8,9 +8,9 @@ from typing import Any
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.study import LONGEST_NAME, NAME
-from llem_core.contracts.section import BackendSection
+from llem_core.contracts.config import BackendSection
 from llem_core.plugins import plugins
-from llem_core.plugins.suspect import why_unbuildable
+from llem_core.plugins.problems import why_unbuildable
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -9,12 +9,12 @@ from typing import Any
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import PydanticCustomError
 
-from llem_core.config.merge import merge
-from llem_core.contracts.section import BackendSection, Section
+from llem_core.config.layers import merge
+from llem_core.contracts.config import BackendSection, Section
 from llem_core.errors import PluginError
 from llem_core.plugins import plugins
-from llem_core.plugins.disabled import DISABLE_VARIABLE
-from llem_core.plugins.reasons import told
+from llem_core.plugins.discover import DISABLE_VARIABLE
+from llem_core.plugins.problems import told
 from llem_core.plugins.registry import DISTRIBUTIONS
 
 DEFAULT_BACKEND = "pytorch"

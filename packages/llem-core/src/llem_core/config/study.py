@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.hashing import short_hash
+from llem_core.text import short_hash
 
 STUDY_KEYS = frozenset({"name", "base", "sweep", "experiments", "execution"})
 """Keys of a study file that no experiment file has."""

@@ -6,47 +6,50 @@ each with a whole working example, ``section`` the base of a plugin's configurat
 how a study gives its experiments their processes, ``messages`` what passes between them.
 """
 
-from llem_core.atomic import write_atomically
-from llem_core.contracts.backend import BackendSpec, InferenceBackend
-from llem_core.contracts.decoder import DecoderConfig
-from llem_core.contracts.hookspecs import CONTRACT_VERSION, hookimpl
-from llem_core.contracts.launcher import Launcher, Running
-from llem_core.contracts.lora import LoRAConfig
-from llem_core.contracts.messages import (
+from llem_core.contracts.backend import (
+    BackendSpec,
+    CheckReport,
+    DeviceInfo,
+    InferenceBackend,
+    MemoryReading,
+    ModelInfo,
+)
+from llem_core.contracts.config import BackendSection, DecoderConfig, LoRAConfig, Section
+from llem_core.contracts.hookspecs import CONTRACT_VERSION, Availability, hookimpl
+from llem_core.contracts.launcher import (
+    Launcher,
     LaunchFailure,
     LaunchResult,
     LaunchSuccess,
     LaunchTask,
+    Running,
     decode,
     encode,
 )
-from llem_core.contracts.readings import (
-    Availability,
-    BatchOutput,
-    CheckReport,
-    DeviceInfo,
+from llem_core.contracts.sampler import (
     DomainKind,
     DomainReading,
     EnergyMethod,
     EnergyReading,
-    MemoryReading,
-    ModelInfo,
-    PowerSample,
-    RequestOutput,
-    SensorProbe,
-    UncertaintyComponent,
-)
-from llem_core.contracts.sampler import (
     EnergySampler,
+    PowerSample,
     SamplerSettings,
     SamplerSpec,
+    SensorProbe,
+    UncertaintyComponent,
     user_data_folder,
 )
-from llem_core.contracts.section import BackendSection, Section
 from llem_core.contracts.sink import ResultSink, SinkSpec
-from llem_core.contracts.visible import VisibleGpus, visible_gpus
-from llem_core.contracts.workload import Batch, Precision, Prompt, Workload
+from llem_core.contracts.workload import (
+    Batch,
+    BatchOutput,
+    Precision,
+    Prompt,
+    RequestOutput,
+    Workload,
+)
 from llem_core.events import Event
+from llem_core.files import write_atomically
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -85,12 +88,10 @@ __all__ = [
     "SensorProbe",
     "SinkSpec",
     "UncertaintyComponent",
-    "VisibleGpus",
     "Workload",
     "decode",
     "encode",
     "hookimpl",
     "user_data_folder",
-    "visible_gpus",
     "write_atomically",
 ]

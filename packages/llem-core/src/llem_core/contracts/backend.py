@@ -4,17 +4,96 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
-from llem_core.contracts.readings import (
-    Availability,
-    BatchOutput,
-    CheckReport,
-    MemoryReading,
-    ModelInfo,
-)
-from llem_core.contracts.section import BackendSection
-from llem_core.contracts.workload import Batch, Prompt, Workload
+from llem_core.contracts.config import BackendSection
+from llem_core.contracts.hookspecs import Availability
+from llem_core.contracts.workload import Batch, BatchOutput, Prompt, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a backend says of a workload without loading it.
+
+    Attributes:
+        problems: each a sentence on what is wrong and what to do; empty when it can run.
+        device_kind: where it would run; decides which samplers see its energy.
+        memory_estimate_bytes: weights, cache and activations on all devices together;
+            ``None`` where it cannot be told beforehand.
+        memory_available_bytes: free memory of those devices; ``None`` where unknown.
+        notes: remarks that are not problems.
+    """
+
+    problems: tuple[str, ...] = ()
+    device_kind: Literal["cpu", "gpu"] = "cpu"
+    memory_estimate_bytes: int | None = None
+    memory_available_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """A device that a loaded model computes on.
+
+    Attributes:
+        kind: ``cpu`` or ``gpu``.
+        name: the product's name, such as ``NVIDIA H100 80GB HBM3``.
+        uuid: NVML's UUID (``GPU-…``) for a GPU; ``None`` for a CPU or where unknown.
+    """
+
+    kind: Literal["cpu", "gpu"]
+    name: str
+    uuid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Facts of a loaded model that speed and compute figures are derived from.
+
+    Attributes:
+        parameters: all parameters.
+        parameters_non_embedding: parameters without token and position embeddings and
+            without the output projection, as in Kaplan et al. (arXiv 2001.08361).
+        active_parameters_non_embedding: those that one token passes through; differs from
+            the former for mixtures of experts only.
+        n_layers: transformer layers that attend.
+        attention_width: query heads × head dimension, per layer.
+        dtype: dtype of the weights: ``fp32``, ``fp16``, ``bf16``, ``int8``, ``int4``.
+        weights_bytes: memory of the weights.
+        devices: devices that it computes on.
+        random_weights: whether the weights are random, which results must say.
+        effective_settings: what the engine really uses where a setting was left to it
+            (dtype, attention implementation, batch size, …); JSON types only.
+        notes: remarks for the result's warnings.
+    """
+
+    parameters: int | None
+    parameters_non_embedding: int | None
+    devices: tuple[DeviceInfo, ...]
+    active_parameters_non_embedding: int | None = None
+    n_layers: int | None = None
+    attention_width: int | None = None
+    dtype: str | None = None
+    weights_bytes: int | None = None
+    random_weights: bool = False
+    effective_settings: dict[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryReading:
+    """Memory of the model's devices.
+
+    Attributes:
+        peak_bytes: highest use since ``reset_peak_memory``, all devices together.
+        source: what was read, such as ``torch.cuda.max_memory_allocated``.
+        reason: why ``peak_bytes`` is ``None``.
+    """
+
+    peak_bytes: int | None
+    source: str
+    reason: str | None = None
 
 
 class InferenceBackend(ABC):

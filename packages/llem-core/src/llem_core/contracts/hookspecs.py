@@ -8,13 +8,14 @@ hooks with ``@hookimpl``. Hooks register; classes do the work.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pluggy
 
 if TYPE_CHECKING:
     from llem_core.contracts.backend import BackendSpec
-    from llem_core.contracts.sampler import SamplerSpec
+    from llem_core.contracts.sampler import DomainKind, SamplerSpec
     from llem_core.contracts.sink import SinkSpec
     from llem_core.events import (
         ExperimentFailed,
@@ -30,6 +31,22 @@ PROJECT = "llem"
 CONTRACT_VERSION = 1
 """Version of everything in ``llem_core.contracts``. It changes when a plugin written for the
 former one would no longer work; additions do not change it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a plugin can be used on this machine, and why or why not.
+
+    Attributes:
+        usable: whether it can be used now.
+        reason: one sentence for a person; what to do about it where it is not usable.
+        domains: for a sampler, the kinds of energy that it would read here.
+    """
+
+    usable: bool
+    reason: str
+    domains: tuple[DomainKind, ...] = ()
+
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -1,12 +1,108 @@
-"""The contract of a launcher: how an experiment of a study is given a process."""
+"""The contract of a launcher: how an experiment of a study is given a process.
+
+What passes between a study and that process are messages, each one line of JSON, so that they can
+cross a pipe, a socket or a file."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from llem_core.contracts.messages import LaunchResult, LaunchTask
-from llem_core.events import Event
+from llem_core import events
+from llem_core.events import Event, ExperimentState, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchTask:
+    """One experiment to run.
+
+    Attributes:
+        config_hash: ``measurement_config_hash`` of the experiment.
+        config: its resolved fields, as JSON types.
+        directory: the study's folder, as an absolute path.
+        folder: name of the experiment's own folder in it, which the experiment makes.
+    """
+
+    config_hash: str
+    config: dict[str, Any]
+    directory: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFailure:
+    """Why an experiment has no result.
+
+    Attributes:
+        error_type: name of the exception, or of what befell the process.
+        message: one paragraph: what is wrong, where, and what to do about it.
+        traceback: where it happened, cut to its end; ``None`` where nobody knows.
+        phase: the step that it happened in, if known.
+    """
+
+    error_type: str
+    message: str
+    traceback: str | None = None
+    phase: Phase | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchSuccess:
+    """An experiment's result, after its folder has been written.
+
+    Attributes:
+        result: ``ExperimentResult`` as JSON text.
+    """
+
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """Import what a backend needs, and wait for a task."""
+
+    backend: str
+
+
+LaunchResult: TypeAlias = LaunchSuccess | LaunchFailure
+Message: TypeAlias = Event | LaunchTask | LaunchSuccess | LaunchFailure | WarmUp
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        *(LaunchTask, LaunchFailure, LaunchSuccess, WarmUp),
+        *(events.ExperimentStarted, events.ExperimentFinished, events.ExperimentFailed),
+        *(events.PhaseChanged, events.PhaseProgress, events.PluginFailed),
+    )
+}
+_ENUMS: dict[str, type[Phase | ExperimentState]] = {"phase": Phase, "state": ExperimentState}
+
+
+def encode(message: Message) -> bytes:
+    """One message as one line, newline included."""
+    fields = {field.name: getattr(message, field.name) for field in dataclasses.fields(message)}
+    return json.dumps([type(message).__name__, fields], separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """The message of one line.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        name, fields = json.loads(line)
+        for key, kind in _ENUMS.items():
+            if fields.get(key) is not None:
+                fields[key] = kind(fields[key])
+        message: Message = _KINDS[name](**fields)
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise ValueError(f"not a message ({error}): {line[:80]!r}") from error
+    return message
 
 
 class Running(ABC):
@@ -43,7 +139,7 @@ class Launcher(ABC):
     The runner calls ``start``, exhausts ``events``, asks for ``result`` (no result by then means
     that the time was over) and calls ``kill``, before the next ``start``: one experiment runs at
     a time.
-    An experiment is run by ``python -m llem_core.study.worker``, which reads a task from its
+    An experiment is run by ``python -m llem_core.study.launch.worker``, which reads a task from its
     standard input and writes events and the result to its standard output, a message a line;
     it writes its own results into the study's folder. A launcher carries that to another
     process, container or machine that sees the same folder.
@@ -89,7 +185,7 @@ class Launcher(ABC):
 
             def start(self, task):
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "llem_core.study.worker"],
+                    [sys.executable, "-m", "llem_core.study.launch.worker"],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
                 )
                 process.stdin.write(encode(task))

@@ -4,11 +4,145 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from llem_core.contracts.readings import Availability, EnergyReading, SensorProbe
-from llem_core.contracts.section import Section
+from llem_core.contracts.config import Section
+from llem_core.contracts.hookspecs import Availability
+
+DomainKind = Literal["gpu", "cpu", "dram", "other"]
+EnergyMethod = Literal["counter", "integrated", "estimated"]
+
+
+@dataclass(frozen=True, slots=True)
+class UncertaintyComponent:
+    """One term of an uncertainty budget, as a standard uncertainty (k = 1) in joules.
+
+    Attributes:
+        name: ``edges``, ``quantisation``, ``sampling``, ``clock``, ``gain``, …
+        standard_j: standard uncertainty.
+        scope: ``comparison`` terms differ from run to run on one card; ``absolute`` terms,
+            such as the card's unknown gain, are common to all of them.
+    """
+
+    name: str
+    standard_j: float
+    scope: Literal["comparison", "absolute"] = "comparison"
+
+
+@dataclass(frozen=True, slots=True)
+class DomainReading:
+    """Energy of one domain over one window.
+
+    Attributes:
+        name: unique in a reading: a GPU's UUID, ``cpu:0``, ``dram:0``, ``cpu``.
+        kind: what the domain is.
+        energy_j: joules, or ``None``.
+        method: how they were come by.
+        reason: why ``energy_j`` is ``None``.
+        label: what a person calls the device, such as its product name.
+        resolution_j: smallest step of the reading.
+        uncertainty: terms of its uncertainty budget; an estimate has none.
+        cross_check_j: the same energy by another method, never used in its place.
+        cross_check_method: that method.
+        shared_with: other processes seen on the device, as ``pid name``.
+        visible: for a GPU, whether this process can compute on it; ``CUDA_VISIBLE_DEVICES``
+            hides the others. ``None`` where the sampler cannot tell: the core then finds it out
+            for GPUs that are named by UUID. It decides what is summed where a backend does not
+            name its GPUs.
+    """
+
+    name: str
+    kind: DomainKind
+    energy_j: float | None
+    method: EnergyMethod
+    reason: str | None = None
+    label: str | None = None
+    resolution_j: float | None = None
+    uncertainty: tuple[UncertaintyComponent, ...] = ()
+    cross_check_j: float | None = None
+    cross_check_method: EnergyMethod | None = None
+    shared_with: tuple[str, ...] = ()
+    visible: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PowerSample:
+    """One row of the time series.
+
+    Attributes:
+        time_s: ``time.monotonic()`` when the value was read.
+        domain: ``DomainReading.name``.
+        power_w: power, or ``None``.
+        temperature_c: degrees Celsius.
+        utilisation_percent: share of time in which a kernel ran, 0 to 100.
+        memory_bytes: memory in use on the device, by all processes.
+        sm_clock_hz: clock of the multiprocessors.
+        memory_clock_hz: clock of the memory.
+        throttle_reasons: names of the active ones; empty when none.
+    """
+
+    time_s: float
+    domain: str
+    power_w: float | None
+    temperature_c: float | None = None
+    utilisation_percent: float | None = None
+    memory_bytes: int | None = None
+    sm_clock_hz: float | None = None
+    memory_clock_hz: float | None = None
+    throttle_reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyReading:
+    """Energy of one window, domain by domain.
+
+    Attributes:
+        window: the name that ``begin`` was given.
+        started_s: ``time.monotonic()`` at which the window opened.
+        ended_s: ``time.monotonic()`` at which it closed.
+        domains: all that the sampler sees, devices that the run does not use included; the
+            harness decides what is summed.
+        samples: power and the rest over the window, oldest first; may be empty.
+        sensor: facts of the sensor for the record (field read, update period, averaging
+            window, driver, whether a passport was present); JSON types only.
+        warnings: sentences on what may be wrong with this reading.
+    """
+
+    window: str
+    started_s: float
+    ended_s: float
+    domains: tuple[DomainReading, ...]
+    samples: tuple[PowerSample, ...] = ()
+    sensor: dict[str, object] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the window in seconds."""
+        return self.ended_s - self.started_s
+
+
+@dataclass(frozen=True, slots=True)
+class SensorProbe:
+    """What a probe has measured of one device's sensors.
+
+    Attributes:
+        domain: ``DomainReading.name`` of the device.
+        label: what a person calls it.
+        values: figures by name, with the unit in the name; ``None`` where not measured.
+        reasons: why a value is ``None``, by its name.
+        notes: what else a person should know, as sentences.
+        kept_at: the file that later runs read it from.
+    """
+
+    domain: str
+    label: str
+    values: dict[str, float | None]
+    reasons: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    kept_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +251,7 @@ class SamplerSpec:
         name: the value of ``energy.sampler``: lower case, no dots.
         summary: one line on what it measures.
         priority: its place when ``energy.sampler`` is ``auto``: the highest usable one is
-            taken; 0 or less is never taken by itself. Measured beats estimated: the shipped
+            taken; 0 or less is never taken by itself. Observations beats estimated: the shipped
             ones have 300 (zeus), 200 (nvml) and 100 (codecarbon).
         create: makes the sampler; cheap, heavy imports belong into ``start``.
         availability: whether it can measure here and why; must not print, and should take

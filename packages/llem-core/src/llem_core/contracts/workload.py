@@ -1,4 +1,4 @@
-"""What goes into a backend: the workload, its prompts, and the batches made of them."""
+"""What goes into a backend, its prompts and batches, and the outputs that come out of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from llem_core.contracts.decoder import DecoderConfig
-from llem_core.contracts.lora import LoRAConfig
-from llem_core.contracts.section import BackendSection
+from llem_core.contracts.config import BackendSection, DecoderConfig, LoRAConfig
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOutput:
+    """One finished request.
+
+    Attributes:
+        index: ``Prompt.index``.
+        output_tokens: tokens generated up to and including the end-of-sequence token.
+        token_ids: the generated tokens, ``output_tokens`` of them.
+        token_times_s: when each output token was there, in seconds from the start of its
+            batch; as long as ``output_tokens``. ``None`` where the engine cannot tell.
+        text: the generated text, where it is at hand.
+    """
+
+    index: int
+    output_tokens: int
+    token_ids: tuple[int, ...] = ()
+    token_times_s: tuple[float, ...] | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutput:
+    """What one batch gave, in the order of ``Batch.indices``.
+
+    Attributes:
+        requests: one for each request of the batch.
+        times_missing_reason: why requests have no ``token_times_s``.
+    """
+
+    requests: tuple[RequestOutput, ...]
+    times_missing_reason: str | None = None
+
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 

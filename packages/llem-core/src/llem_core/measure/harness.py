@@ -8,25 +8,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.contracts.readings import CheckReport, EnergyReading, ModelInfo
+from llem_core.contracts.backend import CheckReport, ModelInfo
+from llem_core.contracts.sampler import EnergyReading
+from llem_core.contracts.sink import FinishedExperiment
 from llem_core.contracts.workload import Prompt
 from llem_core.environment import take_snapshot
 from llem_core.events import ExperimentFinished, ExperimentStarted, Listener, Phase
-from llem_core.measure.assemble import assemble
-from llem_core.measure.baseline_cache import BaselineCache
-from llem_core.measure.crew import CrewEngine
-from llem_core.measure.engine import Engine, LocalEngine
-from llem_core.measure.idle import Idle, IdleTimes
-from llem_core.measure.idleness import noticed
-from llem_core.measure.measured import Measured
-from llem_core.measure.meter import SESSION, Meter
-from llem_core.measure.phases import passes_for
+from llem_core.measure.baseline.cache import BaselineCache
+from llem_core.measure.baseline.checks import is_unsound
+from llem_core.measure.baseline.record import BaselineReadings, Baselines
+from llem_core.measure.drive.data_parallel import DataParallelEngine
+from llem_core.measure.drive.engine import Engine, LocalEngine
+from llem_core.measure.energy.meter import SESSION, Meter
+from llem_core.measure.energy.phases import passes_for
+from llem_core.measure.energy.select import start_sampler
 from llem_core.measure.preflight import check
-from llem_core.measure.prompts import load_prompts
-from llem_core.measure.select import start_sampler
+from llem_core.measure.prompts.load import load_prompts
+from llem_core.measure.result.assemble import assemble
+from llem_core.measure.result.observations import Observations
 from llem_core.measure.state import StateManager
 from llem_core.results.environment import EnvironmentSnapshot
-from llem_core.results.finished import FinishedExperiment
 from llem_core.results.process import ProcessResult
 
 EngineFactory = Callable[[ExperimentConfig, list[Prompt]], Engine]
@@ -76,7 +77,7 @@ def make_engine(config: ExperimentConfig, prompts: list[Prompt]) -> Engine:
     """The engine that the configuration asks for: in this process, or in several."""
     size = config.section.process_count()
     if size > 1:
-        return CrewEngine(config, prompts, size)
+        return DataParallelEngine(config, prompts, size)
     return LocalEngine(config, prompts)
 
 
@@ -84,8 +85,8 @@ def make_engine(config: ExperimentConfig, prompts: list[Prompt]) -> Engine:
 class _Readings:
     """What the meter gave, window by window."""
 
-    baseline: Idle | None = None
-    loaded: Idle | None = None
+    baseline: BaselineReadings | None = None
+    loaded: BaselineReadings | None = None
     measured: EnergyReading | None = None
     prefill: EnergyReading | None = None
     session: EnergyReading | None = None
@@ -107,7 +108,7 @@ class _Run:
         self.engine_factory = engine_factory
         self.started_at = _now()
         self.cache = cache
-        self.idle_times: IdleTimes | None = None
+        self.baselines: Baselines | None = None
         self.readings = _Readings()
 
     def measure(self) -> FinishedExperiment:
@@ -138,7 +139,7 @@ class _Run:
     def run_engine(
         self, engine: Engine, meter: Meter
     ) -> tuple[list[ModelInfo], list[ProcessResult]]:
-        self.idle_times = IdleTimes(self.config, meter, self.cache, self.state.progress)
+        self.baselines = Baselines(self.config, meter, self.cache, self.state.progress)
         self.readings.baseline = self.idle(Phase.BASELINE, [])
         self.state.enter(Phase.LOAD)
         infos = engine.load()
@@ -158,8 +159,8 @@ class _Run:
             self.phase_passes(engine, meter)
         return infos, processes
 
-    def idle(self, phase: Phase, infos: list[ModelInfo]) -> Idle | None:
-        times = self.idle_times
+    def idle(self, phase: Phase, infos: list[ModelInfo]) -> BaselineReadings | None:
+        times = self.baselines
         if times is None or not times.wanted:
             return None
         self.state.enter(phase)
@@ -191,7 +192,7 @@ class _Run:
     ) -> FinishedExperiment:
         self.state.enter(Phase.ASSEMBLE)
         readings = self.readings
-        measured = Measured(
+        measured = Observations(
             config=self.config,
             environment=environment,
             report=report,
@@ -215,11 +216,11 @@ class _Run:
         self.keep(measured)
         return assemble(measured)
 
-    def keep(self, measured: Measured) -> None:
+    def keep(self, measured: Observations) -> None:
         for idle in (measured.baseline, measured.loaded_baseline):
-            sound = not noticed(idle, measured.uuids, measured.device_kind)
-            if self.idle_times is not None and sound:
-                self.idle_times.keep(idle)
+            sound = not is_unsound(idle, measured.uuids, measured.device_kind)
+            if self.baselines is not None and sound:
+                self.baselines.keep(idle)
 
 
 def _now() -> str:

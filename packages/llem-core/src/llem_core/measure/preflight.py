@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.contracts.readings import Availability, CheckReport
+from llem_core.contracts.backend import CheckReport
+from llem_core.contracts.hookspecs import Availability
 from llem_core.errors import LLEMError, PreFlightError
 from llem_core.plugins import plugins
 from llem_core.units import format_bytes

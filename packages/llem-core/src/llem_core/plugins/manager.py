@@ -1,4 +1,7 @@
-"""Loads plugins one by one; a broken one is kept with its reason and harms no other."""
+"""Loads plugins one by one, and tells them of events.
+
+A plugin that is broken is kept with its reason and harms no other.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,38 @@ import pluggy
 
 from llem_core.contracts import hookspecs
 from llem_core.contracts.backend import BackendSpec
+from llem_core.contracts.config import Section
 from llem_core.contracts.sampler import SamplerSpec
-from llem_core.contracts.section import Section
 from llem_core.contracts.sink import SinkSpec
 from llem_core.errors import PluginError
-from llem_core.events import Event
-from llem_core.plugins.collect import collect_specs
-from llem_core.plugins.disabled import DISABLE_VARIABLE, Disabled
-from llem_core.plugins.discover import Found, installed, origin
-from llem_core.plugins.reasons import told, why_not_imported, why_not_registered
+from llem_core.events import (
+    Event,
+    ExperimentFailed,
+    ExperimentFinished,
+    ExperimentStarted,
+    Listener,
+    PhaseChanged,
+    PluginFailed,
+    StudyFailed,
+    StudyFinished,
+    StudyStarted,
+)
+from llem_core.plugins.discover import (
+    DISABLE_VARIABLE,
+    Disabled,
+    Found,
+    collect_specs,
+    installed,
+    origin,
+)
+from llem_core.plugins.problems import (
+    told,
+    unknown_hooks,
+    why_not_imported,
+    why_not_registered,
+    why_unbuildable,
+)
 from llem_core.plugins.registry import Registry
-from llem_core.plugins.suspect import unknown_hooks, why_unbuildable
 
 SLOW_IMPORT_S = 1.0
 
@@ -280,3 +304,32 @@ def use_plugins(replacement: Plugins) -> Iterator[Plugins]:
         yield replacement
     finally:
         _current = before
+
+
+_HOOKS = {
+    ExperimentStarted: "llem_experiment_started",
+    PhaseChanged: "llem_experiment_phase_changed",
+    ExperimentFinished: "llem_experiment_finished",
+    ExperimentFailed: "llem_experiment_failed",
+    StudyStarted: "llem_study_started",
+    StudyFinished: "llem_study_finished",
+    StudyFailed: "llem_study_failed",
+}
+
+
+def tell_plugins_and(listener: Listener | None) -> Listener:
+    """A listener that hands every event to the plugins' hooks first, then to ``listener``.
+
+    ``listener`` is also told of plugins that failed at it.
+    """
+
+    def tell(event: Event) -> None:
+        hook = _HOOKS.get(type(event))
+        failed = [] if hook is None else plugins().tell(hook, event)
+        if listener is None:
+            return
+        for problem in failed:
+            listener(PluginFailed(event.config_hash, problem.named, problem.reason))
+        listener(event)
+
+    return tell

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from llem_core.errors import ExperimentError
-from llem_core.results.latency import LatencyStatistics
+from llem_core.results.latency import LatencyStatistics, latency_statistics
 from llem_core.results.process import ProcessResult, RequestRecord
 
 
@@ -82,35 +81,6 @@ def aggregate_results(processes: Sequence[ProcessResult]) -> Aggregate:
         peak_memory_bytes=_sum(p.peak_memory_bytes for p in processes),
         memory_reason=memory_reason,
     )
-
-
-def latency_statistics(samples_s: Iterable[float]) -> LatencyStatistics | None:
-    """Statistics of latency samples in seconds; ``None`` where there are none."""
-    ordered = sorted(samples_s)
-    if not ordered:
-        return None
-    return LatencyStatistics(
-        n=len(ordered),
-        mean_s=math.fsum(ordered) / len(ordered),
-        p50_s=percentile(ordered, 50),
-        p90_s=percentile(ordered, 90),
-        p95_s=percentile(ordered, 95),
-        p99_s=percentile(ordered, 99),
-        min_s=ordered[0],
-        max_s=ordered[-1],
-    )
-
-
-def percentile(ordered: Sequence[float], percent: float) -> float:
-    """Percentile of ascending values by linear interpolation.
-
-    The value at rank ``(n − 1)·percent/100``: method 7 of Hyndman and Fan, "Sample Quantiles
-    in Statistical Packages" (1996), which is numpy's default.
-    """
-    rank = (len(ordered) - 1) * percent / 100
-    below = math.floor(rank)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)
 
 
 def _first_token_times(requests: Iterable[RequestRecord]) -> Iterable[float]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llem_core.contracts.readings import DomainKind, EnergyMethod
+from llem_core.contracts.sampler import DomainKind, EnergyMethod
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
@@ -41,7 +41,7 @@ class EnergyBreakdown(BaseModel):
     domains: list[DomainEnergy] = Field(description="Every domain seen, unused devices included.")
 
 
-class IdlePower(BaseModel):
+class BaselinePower(BaseModel):
     """Idle power over the domains that the experiment used."""
 
     model_config = _STRICT
@@ -51,7 +51,7 @@ class IdlePower(BaseModel):
     spread_w: float | None = Field(
         description="Standard deviation of the mean power of equal parts of the baseline (W)."
     )
-    standard_error_w: float | None = Field(
+    standard_uncertainty_w: float | None = Field(
         description="Standard uncertainty of power_w (W): of the scatter of the parts and the "
         "meter's own, the larger."
     )

@@ -6,12 +6,11 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from llem_core.contracts.readings import EnergyMethod
-from llem_core.results.energy import EnergyBreakdown, IdlePower, PhaseEnergy, UncertaintyBudget
+from llem_core.contracts.sampler import EnergyMethod
+from llem_core.results.energy import BaselinePower, EnergyBreakdown, PhaseEnergy, UncertaintyBudget
 from llem_core.results.environment import EnvironmentSnapshot
-from llem_core.results.flops import FlopsResult
 from llem_core.results.latency import LatencyStatistics
-from llem_core.results.model import ModelRecord, ThermalRecord
+from llem_core.results.model import FlopsResult, ModelRecord, ThermalRecord
 from llem_core.results.process import ProcessSummary
 
 SCHEMA_VERSION = 1
@@ -97,8 +96,8 @@ class ExperimentResult(BaseModel):
     loaded_baseline_power_w: float | None = Field(
         description="Idle power with the model loaded (W); this one is subtracted."
     )
-    baseline: IdlePower | None = Field(description="The baseline before load.")
-    loaded_baseline: IdlePower | None = Field(description="The baseline with the model loaded.")
+    baseline: BaselinePower | None = Field(description="The baseline before load.")
+    loaded_baseline: BaselinePower | None = Field(description="The baseline with the model loaded.")
     sensor: dict[str, Any] = Field(description="Facts of the sensor, as its sampler gives them.")
 
     weights_memory_bytes: int | None = Field(description="Memory of the weights (bytes).")

@@ -1,10 +1,27 @@
-"""Raw results: what one process measured, before anything is aggregated."""
+"""Raw results: what one process measured, its warm-up included, before anything is aggregated."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llem_core.results.warmup import WarmupResult
+
+class WarmupResult(BaseModel):
+    """How the warm-up went; one a process."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
+
+    n_batches: int = Field(description="Warm-up batches that were run.")
+    duration_s: float = Field(description="Time they took (s).")
+    converged: bool | None = Field(
+        description="Whether the latency converged; null where that was not asked for."
+    )
+    final_cv: float | None = Field(
+        description="Coefficient of variation of the last window (dimensionless)."
+    )
+    latency_per_token_s: list[float] = Field(
+        description="Time of each warm-up batch over its longest output (s a token), in order."
+    )
+
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 

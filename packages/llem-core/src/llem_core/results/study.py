@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llem_core.contracts.readings import EnergyMethod
+from llem_core.contracts.sampler import EnergyMethod
 
 STUDY_SCHEMA_VERSION = 1
 STUDY_SCHEMA_HISTORY = {1: "first version"}
@@ -61,7 +61,7 @@ class ConfigurationSummary(BaseModel):
     rank: int | None = Field(
         description="Place by mean energy an output token, 1 is the least; null without energy."
     )
-    tied_with_better: bool | None = Field(
+    indistinguishable_from_previous: bool | None = Field(
         description="Whether it cannot be told apart from the configuration ranked just before it "
         "(Welch's t-test, two-sided, 95 %, not corrected for the number of comparisons); null "
         "where that cannot be asked: one of the two has one cycle, so its spread is not known."

@@ -10,10 +10,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from llem_core.atomic import write_atomically
-from llem_core.contracts.sink import ResultSink
+from llem_core.contracts.sink import FinishedExperiment, FinishedRun, FinishedStudy, ResultSink
+from llem_core.files import write_atomically
 from llem_core.results.experiment import ExperimentResult
-from llem_core.results.finished import FinishedExperiment, FinishedRun, FinishedStudy
 
 _LATENCIES = ("time_to_first_token", "inter_token_latency", "end_to_end_latency")
 _LATENCY_STATISTICS = ("mean_s", "p50_s", "p90_s", "p95_s", "p99_s")

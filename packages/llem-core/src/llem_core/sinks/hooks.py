@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from llem_core.contracts.config import Section
 from llem_core.contracts.hookspecs import hookimpl
-from llem_core.contracts.section import Section
 from llem_core.contracts.sink import ResultSink, SinkSpec
 
 LLEM_CONTRACT = 1

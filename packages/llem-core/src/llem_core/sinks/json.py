@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from llem_core.atomic import write_atomically
-from llem_core.contracts.sink import ResultSink
-from llem_core.results.finished import FinishedExperiment, FinishedStudy
+from llem_core.contracts.sink import FinishedExperiment, FinishedStudy, ResultSink
+from llem_core.files import write_atomically
 
 
 class JsonSink(ResultSink):

@@ -9,9 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llem_core.atomic import write_atomically
-from llem_core.contracts.sink import ResultSink
-from llem_core.results.finished import FinishedExperiment
+from llem_core.contracts.sink import FinishedExperiment, ResultSink
+from llem_core.files import write_atomically
 from llem_core.sinks.columns import table
 
 

@@ -10,18 +10,16 @@ from pathlib import Path
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.study import StudyConfig
 from llem_core.contracts.sink import ResultSink
-from llem_core.deliver import deliver
 from llem_core.events import Listener
+from llem_core.files import new_experiment_folder
 from llem_core.measure.harness import measure
-from llem_core.plugins.telling import tell_plugins_and
+from llem_core.plugins.manager import tell_plugins_and
 from llem_core.results.experiment import ExperimentResult
-from llem_core.results.store import new_experiment_folder
 from llem_core.results.study import StudyResult
-from llem_core.study.assemble import assemble_study
-from llem_core.study.clock import now
-from llem_core.study.figures import figures_of
-from llem_core.study.outcome import RunOutcome
+from llem_core.study.deliver import deliver
 from llem_core.study.plan import apply_cycles
+from llem_core.study.summary.collect import RunOutcome, assemble_study, figures_of
+from llem_core.text import now
 
 ISOLATION = "none: all experiments in the caller's process"
 

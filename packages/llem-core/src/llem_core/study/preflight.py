@@ -12,18 +12,19 @@ from typing import Any
 
 from llem_core.config.dataset import SYNTHETIC
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.hashing import canonical_json
 from llem_core.config.sections import DEFAULT_BACKEND
 from llem_core.config.study import StudyConfig
-from llem_core.contracts.readings import Availability, CheckReport
+from llem_core.contracts.backend import CheckReport
+from llem_core.contracts.hookspecs import Availability
 from llem_core.errors import LLEMError, PreFlightError
+from llem_core.files import check_writable
+from llem_core.measure.energy.select import candidates
 from llem_core.measure.preflight import ask_backend
-from llem_core.measure.prompts import load_prompts
-from llem_core.measure.select import candidates
+from llem_core.measure.prompts.load import load_prompts
 from llem_core.plugins import plugins
-from llem_core.plugins.ask import ask_availability
-from llem_core.results.store import check_writable
-from llem_core.study.estimate import StudyEstimate, estimate_seconds
+from llem_core.plugins.problems import ask_availability
+from llem_core.study.pace import StudyEstimate, estimate_seconds
+from llem_core.text import canonical_json
 from llem_core.units import format_bytes
 
 _MOST_TOLD = 10

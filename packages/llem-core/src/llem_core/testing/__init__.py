@@ -5,7 +5,6 @@ check a plugin against the contract that it was written for; neither needs pytes
 """
 
 from llem_core.testing.backend import ScriptedBackend, ScriptedConfig, scripted_backend
-from llem_core.testing.clock import ManualClock
 from llem_core.testing.conformance import (
     BackendContract,
     ContractError,
@@ -15,12 +14,11 @@ from llem_core.testing.conformance import (
     SinkContract,
     run_contract,
 )
-from llem_core.testing.finished import finished_experiment, finished_study
 from llem_core.testing.launcher import InlineLauncher
 from llem_core.testing.plugin import FakePlugin
-from llem_core.testing.power import PowerScript
+from llem_core.testing.power import ManualClock, PowerScript
 from llem_core.testing.sampler import ScriptedSampler, scripted_sampler
-from llem_core.testing.sink import MemorySink, memory_sink
+from llem_core.testing.sink import MemorySink, finished_experiment, finished_study, memory_sink
 
 __all__ = [
     "BackendContract",

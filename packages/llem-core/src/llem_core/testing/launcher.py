@@ -61,7 +61,7 @@ class _InlineRun(Running):
         """Run to the end, then yield what happened; there is no limit to the time."""
         del timeout_s
         if self._ended is None:
-            from llem_core.study.worker import execute
+            from llem_core.study.launch.worker import execute
 
             happened: list[Event] = []
             self._ended = execute(self._task, happened.append)

@@ -151,7 +151,7 @@ class PluginContract(ABC, Generic[SpecT]):
         """Importing the hook module and calling its hooks loads no engine and takes little time.
 
         Every process that looks at plugins does so, `llem config` and each worker of a study
-        among them. Measured is CPU time in a fresh interpreter, against that of Python and the
+        among them. Observations is CPU time in a fresh interpreter, against that of Python and the
         core, and the best of three.
         """
         found = self._imported()

@@ -14,11 +14,11 @@ from llem_core.contracts import ResultSink, Section, SinkSpec
 from llem_core.testing.conformance.rules import breach, rule, skip
 from llem_core.testing.conformance.section import SectionRules
 from llem_core.testing.conformance.watch import Watched, watch
-from llem_core.testing.finished import finished_experiment as _measure_one
-from llem_core.testing.finished import finished_study
+from llem_core.testing.sink import finished_experiment as _measure_one
+from llem_core.testing.sink import finished_study
 
 if TYPE_CHECKING:
-    from llem_core.results.finished import FinishedExperiment
+    from llem_core.contracts.sink import FinishedExperiment
 
 finished_experiment = functools.cache(_measure_one)
 

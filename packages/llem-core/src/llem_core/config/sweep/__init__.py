@@ -1,0 +1,1 @@
+"""The grammar of studies: from ``sweep`` and ``experiments`` to validated configurations."""

@@ -1,0 +1,183 @@
+"""Expands a study into its experiments: pure, from mappings to models."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from pydantic import ValidationError
+
+from llem_core.config.errors import describe
+from llem_core.config.experiment import ExperimentConfig
+from llem_core.config.study import STUDY_KEYS, SkippedConfig
+from llem_core.config.sweep.combine import Combination, Layers
+from llem_core.config.sweep.grammar import Grid, count, known_roots, read_sweep, unknown_key
+from llem_core.config.sweep.labels import Labels
+from llem_core.errors import ConfigError
+
+_MOST_REASONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What a study file stands for.
+
+    Attributes:
+        experiments: the valid configurations, each once, in the order of the file.
+        skipped: combinations that are no valid experiments.
+        labels: what varies, by ``measurement_config_hash``.
+        merged: a sentence for each set of identical combinations.
+        n_generated: combinations in all; ``experiments``, ``skipped`` and those merged away.
+    """
+
+    experiments: tuple[ExperimentConfig, ...]
+    skipped: tuple[SkippedConfig, ...]
+    labels: dict[str, str]
+    merged: tuple[str, ...]
+    n_generated: int
+
+
+def expand_grid(study: Mapping[str, Any], *, over: Mapping[str, Any] | None = None) -> Expansion:
+    """Expand ``sweep`` and ``experiments`` of a study and validate what comes out.
+
+    ``sweep`` maps dotted paths to lists, of which every combination is taken in the order of
+    the keys; a list of such maps is the union of their grids. A value stands for all that is
+    at its path. A path into a backend's section multiplies that backend's experiments alone.
+    ``experiments`` is a list of experiments, each merged over the shared fields; it comes
+    after the sweep. With neither, the shared fields are the one experiment.
+
+    Args:
+        study: the study file as a mapping, with ``base`` already merged under it.
+        over: raw fields that win over swept values: the environment and the command line.
+
+    Raises:
+        ConfigError: the file does not follow the grammar, stands for too many combinations,
+            or none of them is a valid experiment; names the key and the remedy.
+    """
+    shared = {key: value for key, value in study.items() if key not in STUDY_KEYS}
+    grids = read_sweep(study.get("sweep"))
+    entries = _read_entries(study.get("experiments"))
+    over = over or {}
+    scopes = _named_backends([shared, *entries, over], grids)
+    _refuse_unknown(shared, grids, scopes)
+    layers = Layers(shared, over, scopes)
+    if not grids and not entries:
+        entries = [{}]
+    n_generated = count(chain(map(layers.size, grids), [len(entries)]), "sweep")
+    fixed: dict[str, str] = {}
+    for grid in grids:
+        fixed.update(layers.fixed(grid))
+    swept = chain.from_iterable(map(layers.combinations, grids))
+    with _collector_paused():
+        return _validate(chain(swept, map(layers.entry, entries)), n_generated, fixed.values())
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Within the block, nothing looks for garbage: all that is made there stays.
+
+    The collector would go through tens of thousands of models again and again, for a fifth of
+    the time that they take.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _validate(
+    combinations: Iterable[Combination], n_generated: int, said: Iterable[str]
+) -> Expansion:
+    found: dict[str, ExperimentConfig] = {}
+    points: dict[str, list[dict[str, Any]]] = {}
+    failed: list[tuple[Combination, str]] = []
+    for combination in combinations:
+        try:
+            config = combination.build()
+        except ValidationError as error:
+            failed.append((combination, describe(error, ExperimentConfig)))
+            continue
+        name = config.measurement_config_hash
+        found.setdefault(name, config)
+        points.setdefault(name, []).append(combination.point)
+    if not found:
+        raise _all_skipped([reason for _, reason in failed])
+    labels = Labels([*chain.from_iterable(points.values()), *(c.point for c, _ in failed)])
+    return Expansion(
+        experiments=tuple(found.values()),
+        skipped=tuple(
+            SkippedConfig(label=labels.of(c.point), fields=c.fields(), reason=reason)
+            for c, reason in failed
+        ),
+        labels=labels.unique({name: same[0] for name, same in points.items()}, found),
+        merged=(*said, *(labels.merged(same) for same in points.values() if len(same) > 1)),
+        n_generated=n_generated,
+    )
+
+
+def _read_entries(entries: Any) -> list[Mapping[str, Any]]:
+    if entries is None:
+        return []
+    if not isinstance(entries, list):
+        raise ConfigError(
+            "experiments: a list of experiments belongs here, each a mapping of the fields in "
+            "which it differs from the shared ones."
+        )
+    for number, entry in enumerate(entries):
+        where = f"experiments.{number}"
+        if not isinstance(entry, Mapping):
+            raise ConfigError(
+                f"{where}: {entry!r} is no experiment; write the fields in which it differs, such "
+                "as `- precision: bf16`."
+            )
+        for key in entry:
+            if key in STUDY_KEYS:
+                raise ConfigError(
+                    f"{where}.{key}: {key!r} belongs to the study as a whole; write it at the top "
+                    "of the file."
+                )
+            if not isinstance(key, str) or "." in key:
+                raise ConfigError(
+                    f"{where}: {key!r} is a path, and only sweep has paths; write nested mappings, "
+                    "such as `pytorch: {batch_size: 8}`."
+                )
+    return entries
+
+
+def _named_backends(layers: Iterable[Mapping[str, Any]], grids: Iterable[Grid]) -> set[str]:
+    named = [layer.get("backend") for layer in layers]
+    named += [backend for grid in grids for backend in grid.backends(None)]
+    return {backend for backend in named if isinstance(backend, str)}
+
+
+def _refuse_unknown(shared: Mapping[str, Any], grids: Iterable[Grid], scopes: set[str]) -> None:
+    known = [*known_roots(), *STUDY_KEYS, *scopes]
+    for key in shared:
+        if key not in known:
+            raise ConfigError(f"{key}: unknown key; {unknown_key(key, known)}")
+    for grid in grids:
+        for dimension in grid.dimensions:
+            if dimension.root not in known:
+                hint = unknown_key(dimension.root, known)
+                raise ConfigError(f"sweep.{dimension.path}: unknown key; {hint}")
+
+
+def _all_skipped(reasons: list[str]) -> ConfigError:
+    counted: dict[str, int] = {}
+    for reason in reasons:
+        counted[reason] = counted.get(reason, 0) + 1
+    if len(reasons) == 1:
+        return ConfigError(f"{reasons[0].rstrip('.?')}.")
+    told = [f"{reason} ({n} of them)" for reason, n in list(counted.items())[:_MOST_REASONS]]
+    if len(counted) > _MOST_REASONS:
+        told.append(f"and {len(counted) - _MOST_REASONS} more reasons")
+    return ConfigError(
+        f"none of its {len(reasons)} combinations is a valid experiment: {'; '.join(told)}."
+    )

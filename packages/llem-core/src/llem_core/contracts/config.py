@@ -1,0 +1,131 @@
+"""Configuration that plugins own or receive: their sections, the decoder and the LoRA adapter."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Section(BaseModel):
+    """Base of a plugin's section: the mapping under the plugin's name in an experiment file.
+
+    Give every field a ``description`` that has its unit; it becomes the reference page.
+    Unknown keys are errors. Importing the module of a section must stay cheap: no torch,
+    no vendor library.
+
+    Example::
+
+        from pydantic import Field
+        from llem_core.contracts import Section
+
+        class MeterConfig(Section):
+            path: str = Field("/run/meter", description="File the meter writes watts to.")
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        # A default written as 0 in a float field must hash like the 0.0 of a user's file.
+        validate_default=True,
+        # Most sections of the installed plugins are not used in a run; building one takes time.
+        defer_build=True,
+        protected_namespaces=(),
+    )
+
+
+class BackendSection(Section):
+    """Base of a backend's section.
+
+    A user may also write a shared inference field here (``precision``,
+    ``max_output_tokens`` and the others in ``SHARED_FIELDS``): the core moves it to the top
+    of the experiment before this model sees the section, so a backend reads such a value from
+    its ``Workload`` and never declares it.
+    """
+
+    SHARED_FIELDS: ClassVar[frozenset[str]] = frozenset(
+        {
+            "precision",
+            "n",
+            "max_input_tokens",
+            "max_output_tokens",
+            "random_seed",
+            "decoder",
+            "lora",
+            "passthrough_kwargs",
+        }
+    )
+
+    def process_count(self) -> int:
+        """How many data-parallel processes this section asks for (1: run in this one).
+
+        The core starts them, gives each its share of the prompts, and keeps their raw
+        results apart until they are aggregated.
+        """
+        return 1
+
+
+_SAMPLING_ONLY = ("temperature", "top_k", "top_p", "min_p")
+
+
+class DecoderConfig(Section):
+    """How tokens are chosen. Greedy unless ``do_sample`` is set."""
+
+    do_sample: bool = Field(
+        False, description="Sample from the distribution instead of taking the likeliest token."
+    )
+    temperature: float | None = Field(
+        None, gt=0, description="Divisor of the logits (dimensionless). Needs do_sample."
+    )
+    top_k: int | None = Field(
+        None,
+        ge=0,
+        description="Sample among this many likeliest tokens; 0 is off. Needs do_sample.",
+    )
+    top_p: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Sample among the likeliest tokens of this total probability. Needs do_sample.",
+    )
+    min_p: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Drop tokens below this share of the likeliest one's probability. "
+        "Needs do_sample.",
+    )
+    repetition_penalty: float | None = Field(
+        None, gt=0, description="Factor against tokens seen before (dimensionless); 1 is off."
+    )
+    min_new_tokens: int | None = Field(
+        None, ge=0, description="Output tokens that a request has at the least."
+    )
+    ignore_eos: bool = Field(
+        False, description="Go on past the end-of-sequence token up to max_output_tokens."
+    )
+
+    @model_validator(mode="after")
+    def _sampling_options_need_sampling(self) -> Self:
+        given = [name for name in _SAMPLING_ONLY if getattr(self, name) is not None]
+        if given and not self.do_sample:
+            raise ValueError(
+                f"{', '.join(given)} would have no effect: decoding is greedy. "
+                "Set decoder.do_sample: true, or remove the option"
+            )
+        return self
+
+
+class LoRAConfig(Section):
+    """A LoRA adapter that is loaded on top of the model."""
+
+    adapter: str = Field(
+        min_length=1, description="Hub id or local path of the adapter (PEFT format)."
+    )
+    revision: str | None = Field(
+        None, description="Branch, tag or commit of the adapter on the hub."
+    )
+    merge: bool = Field(
+        False, description="Merge the adapter's weights into the model before measuring."
+    )

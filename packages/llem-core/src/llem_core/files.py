@@ -1,0 +1,181 @@
+"""Files that appear whole or not at all, folders that are named once, and one process a study."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import fcntl
+import os
+import re
+import tempfile
+from collections.abc import Iterable
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from llem_core.errors import PreFlightError, StudyError
+
+
+def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> Path:
+    """Write a file so that a crash or a full disk leaves the old one, or none, in its place.
+
+    The content goes to a temporary file in the same folder, is flushed to the disk, and takes
+    the name in one step (``os.replace``); then the folder itself is flushed.
+
+    Args:
+        path: where the file shall stand; its folder must exist.
+        content: all of the file, or its parts in order, which are written as they come.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        OSError: the file could not be written; nothing is left behind.
+    """
+    descriptor, temporary = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            # mkstemp makes files that only their owner reads; results are ordinary files.
+            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            file.writelines([content] if isinstance(content, bytes) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+    _flush_folder(path.parent)
+    return path
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _flush_folder(folder: Path) -> None:
+    # Some file systems cannot flush a folder; the file itself is safe by then.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+LOCK = ".lock"
+
+
+class StudyLock:
+    """Held within the block; the kernel lets go of it however the process ends.
+
+    Args:
+        directory: the study's folder, which exists.
+
+    Raises:
+        StudyError: another process has it; the message names that process.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        path = self._directory / LOCK
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise StudyError(f"{path} cannot be opened: {error.strerror}.") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(descriptor, 100).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            raise StudyError(
+                f"the study in {self._directory} is being run by another process (pid {holder}); "
+                "wait for its end, or end it and resume."
+            ) from error
+        self._descriptor = descriptor
+        # The number is for people; on a full disk the lock holds without it.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # The file stays: to remove it would let two processes lock two files of one name.
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+_LONGEST = 80
+
+
+def check_writable(output: Path) -> None:
+    """Find out before anything is measured whether results can be written.
+
+    Tries a file, which is removed at once, in the folder or in the nearest one above it that
+    exists; nothing is left behind.
+
+    Raises:
+        PreFlightError: they cannot.
+    """
+    try:
+        nearest = output.absolute()
+        while not nearest.exists():
+            nearest = nearest.parent
+        with tempfile.NamedTemporaryFile(dir=nearest, prefix=".llem-"):
+            pass
+    except OSError as error:
+        raise PreFlightError(
+            f"the output folder {output} cannot be written: {os.strerror(error.errno or 0)}; "
+            "choose another with --output."
+        ) from error
+
+
+def new_experiment_folder(output: Path, model: str, backend: str) -> Path:
+    """Make ``{output}/{model}_{backend}_{timestamp}``; see ``_new_folder``."""
+    return _new_folder(output, f"{_slug(model)}_{backend}")
+
+
+def new_study_folder(output: Path, name: str) -> Path:
+    """Make ``{output}/{name}_{timestamp}``; see ``_new_folder``."""
+    return _new_folder(output, name)
+
+
+def _new_folder(output: Path, beginning: str) -> Path:
+    """Make a folder of a new name; a name taken gets ``_1``, ``_2``, …
+
+    The timestamp is UTC. Making the folder is what takes the name, so that two processes
+    never share one.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    stamp = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+    name = f"{beginning}_{stamp}"
+    output.mkdir(parents=True, exist_ok=True)
+    for number in count():
+        folder = output / (f"{name}_{number}" if number else name)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError("unreachable")
+
+
+def _slug(model: str) -> str:
+    last = model.rstrip("/").rsplit("/", maxsplit=1)[-1].removeprefix("shape:")
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", last).strip(".-")[:_LONGEST] or "model"

@@ -1,0 +1,1 @@
+"""Idle power: taken, kept for later experiments, evaluated, and checked."""

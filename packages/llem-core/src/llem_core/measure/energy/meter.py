@@ -1,0 +1,89 @@
+"""The energy side of one experiment: a sampler's windows, and what becomes of its failures."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from llem_core.contracts.sampler import EnergyReading, EnergySampler
+from llem_core.measure.energy.plausible import reject_impossible, with_visibility
+from llem_core.measure.energy.select import SelectedSampler
+
+SESSION = "session"
+T = TypeVar("T")
+Progress = Callable[[float, float, str], None]
+_TICK_S = 1.0
+
+
+class Meter:
+    """Opens and closes windows of the chosen sampler.
+
+    A sampler that fails in mid-run costs the readings, not the run: the window then has no
+    reading, and ``failures`` says why.
+    """
+
+    def __init__(self, choice: SelectedSampler) -> None:
+        self.name = choice.name
+        self.reason = choice.reason
+        self.failures: list[str] = list(choice.warnings)
+        self._sampler: EnergySampler | None = choice.sampler
+
+    @property
+    def active(self) -> bool:
+        """Whether there is a sampler that still works."""
+        return self._sampler is not None
+
+    def begin(self, window: str) -> None:
+        """Open a window, if anything measures."""
+        if self._sampler is not None:
+            self._guard(window, self._sampler.begin)
+
+    def end(self, window: str) -> EnergyReading | None:
+        """Close a window; ``None`` where nothing measures."""
+        sampler = self._sampler
+        if sampler is None:
+            return None
+        return self._guard(
+            window, lambda name: with_visibility(reject_impossible(sampler.end(name)), os.environ)
+        )
+
+    def idle(
+        self, window: str, duration_s: float, parts: int, progress: Progress
+    ) -> list[EnergyReading]:
+        """Readings of an idle time that is divided into equal parts, one a part."""
+        readings = []
+        for part in range(parts):
+            name = f"{window}-{part}"
+            self.begin(name)
+            _wait(duration_s / parts, part * duration_s / parts, duration_s, progress)
+            reading = self.end(name)
+            if reading is not None:
+                readings.append(reading)
+        return readings
+
+    def stop(self) -> None:
+        """Close the sampler; harmless when there is none."""
+        sampler, self._sampler = self._sampler, None
+        if sampler is not None:
+            try:
+                sampler.stop()
+            except Exception as error:  # noqa: BLE001 - foreign code; the readings are safe by now
+                self.failures.append(f"The sampler {self.name} did not stop: {error}")
+
+    def _guard(self, window: str, call: Callable[[str], T]) -> T | None:
+        try:
+            return call(window)
+        except Exception as error:  # noqa: BLE001 - a sampler's failure must not cost the run
+            self.reason = f"the sampler {self.name} failed: {type(error).__name__}: {error}"
+            self.failures.append(self.reason[:1].upper() + self.reason[1:])
+            self.stop()
+            return None
+
+
+def _wait(wait_s: float, before_s: float, total_s: float, progress: Progress) -> None:
+    deadline_s = time.monotonic() + wait_s
+    while (left_s := deadline_s - time.monotonic()) > 0:
+        progress(before_s + wait_s - left_s, total_s, "s")
+        time.sleep(min(_TICK_S, left_s))

@@ -1,0 +1,1 @@
+"""Turns ``dataset`` into prompts."""

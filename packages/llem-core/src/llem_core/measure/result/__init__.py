@@ -1,0 +1,1 @@
+"""From what the harness observed to the figures of a result."""

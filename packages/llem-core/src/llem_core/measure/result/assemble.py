@@ -1,0 +1,195 @@
+"""Makes the result of everything that the harness gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from llem_core.contracts.backend import ModelInfo
+from llem_core.contracts.sink import FinishedExperiment
+from llem_core.measure.baseline.checks import baseline_warnings
+from llem_core.measure.baseline.power import baseline_power
+from llem_core.measure.baseline.record import BaselineReadings
+from llem_core.measure.energy.fields import energy_fields
+from llem_core.measure.energy.phases import phase_energy
+from llem_core.measure.energy.totals import record_energy
+from llem_core.measure.prompts.load import fingerprint
+from llem_core.measure.result.flops import FlopsEstimator
+from llem_core.measure.result.observations import Observations
+from llem_core.measure.result.timeseries import label, thermal_record
+from llem_core.measure.result.warnings import (
+    energy_warnings,
+    run_warnings,
+    subtraction_warnings,
+    throttling_warnings,
+)
+from llem_core.results.aggregate import Aggregate, aggregate_results
+from llem_core.results.energy import BaselinePower
+from llem_core.results.experiment import QUANTITIES, ExperimentResult
+from llem_core.results.model import ModelRecord
+from llem_core.results.process import ProcessResult, ProcessSummary
+
+_OUTPUTS_SHOWN = 3
+_CHARACTERS_SHOWN = 300
+
+
+def assemble(measured: Observations) -> FinishedExperiment:
+    """Compute every figure of the result, and give each missing one its reason."""
+    aggregate = aggregate_results(measured.processes)
+    uuids, kind = measured.uuids, measured.device_kind
+    energy = record_energy(measured.measured, measured.no_energy_reason, uuids, kind)
+    baseline = _baseline(measured, measured.baseline)
+    loaded = _baseline(measured, measured.loaded_baseline)
+    fields, unavailable = energy_fields(measured, aggregate, energy, baseline, loaded)
+    fields.update(_memory_fields(measured, aggregate, unavailable))
+    fields.update(_latency_fields(aggregate, unavailable))
+    used = {domain.name for domain in energy.used}
+    samples = measured.measured.samples if measured.measured else ()
+    thermal = thermal_record(samples, used)
+    warnings = [
+        *energy_warnings(
+            measured.config.energy, energy, fields["uncertainty"], aggregate.duration_s
+        ),
+        *run_warnings(measured.config, measured.infos, measured.processes, aggregate),
+        *subtraction_warnings(
+            loaded, fields["mean_power_w"], estimated=energy.method == "estimated"
+        ),
+        *baseline_warnings(measured.baseline, "before load", uuids, kind),
+        *baseline_warnings(measured.loaded_baseline, "with the model loaded", uuids, kind),
+        *throttling_warnings(thermal),
+        *measured.meter_failures,
+    ]
+    result = ExperimentResult(
+        **_identity_fields(measured),
+        **_speed_fields(aggregate),
+        **fields,
+        phase_energy=phase_energy(energy, measured.prefill, measured.prefill_passes, uuids, kind)
+        if measured.prefill_passes
+        else None,
+        flops=_flops(measured, aggregate),
+        model_record=_model_record(measured.infos),
+        thermal=thermal,
+        processes=[_summary(process) for process in measured.processes],
+        measurement_warnings=list(dict.fromkeys(warnings)),
+        unavailable={name: unavailable[name] for name in QUANTITIES if name in unavailable},
+    )
+    every_sample = measured.session.samples if measured.session else samples
+    rows = label(every_sample, measured.history, measured.measured)
+    return FinishedExperiment(result, rows, tuple(measured.processes), measured.started_s)
+
+
+def _baseline(measured: Observations, idle: BaselineReadings | None) -> BaselinePower | None:
+    if idle is None or not idle.readings:
+        return None
+    opened_s = measured.measured.started_s if measured.measured else idle.ended_s
+    return baseline_power(idle, measured.uuids, measured.device_kind, opened_s)
+
+
+def _identity_fields(measured: Observations) -> dict[str, Any]:
+    config = measured.config
+    effective = config.model_dump(mode="json")
+    effective["effective"] = dict(measured.infos[0].effective_settings) if measured.infos else {}
+    return {
+        "measurement_config_hash": config.measurement_config_hash,
+        "model": config.model,
+        "backend": config.backend,
+        "started_at": measured.started_at,
+        "finished_at": measured.finished_at,
+        "effective_config": effective,
+        "dataset_sha256": fingerprint(measured.prompts),
+        "environment_snapshot": measured.environment,
+        "timeseries": None,
+        "requests": None,
+    }
+
+
+def _speed_fields(aggregate: Aggregate) -> dict[str, Any]:
+    requests = aggregate.requests
+    texts = [request.text for request in requests if request.text is not None]
+    return {
+        "duration_s": aggregate.duration_s,
+        "n_requests": len(requests),
+        "input_tokens": aggregate.input_tokens,
+        "output_tokens": aggregate.output_tokens,
+        "padded_input_tokens": aggregate.padded_tokens,
+        "truncated_prompts": aggregate.truncated,
+        "output_tokens_per_second": aggregate.output_tokens / aggregate.duration_s,
+        "requests_per_second": len(requests) / aggregate.duration_s,
+        "input_tokens_per_request": [request.input_tokens for request in requests],
+        "output_tokens_per_request": [request.output_tokens for request in requests],
+        "sample_outputs": [text[:_CHARACTERS_SHOWN] for text in texts[:_OUTPUTS_SHOWN]],
+    }
+
+
+def _latency_fields(aggregate: Aggregate, unavailable: dict[str, str]) -> dict[str, Any]:
+    reason = aggregate.times_missing_reason or "no request has two output tokens"
+    for name, value in (
+        ("time_to_first_token", aggregate.time_to_first_token),
+        ("inter_token_latency", aggregate.inter_token_latency),
+        ("end_to_end_latency", aggregate.end_to_end_latency),
+    ):
+        if value is None:
+            unavailable[name] = reason
+    return {
+        "time_to_first_token": aggregate.time_to_first_token,
+        "inter_token_latency": aggregate.inter_token_latency,
+        "end_to_end_latency": aggregate.end_to_end_latency,
+    }
+
+
+def _memory_fields(
+    measured: Observations, aggregate: Aggregate, unavailable: dict[str, str]
+) -> dict[str, Any]:
+    weights, peak = aggregate.weights_bytes, aggregate.peak_memory_bytes
+    inference = None if weights is None or peak is None else peak - weights
+    if weights is None:
+        unavailable["weights_memory_bytes"] = "the backend does not tell the size of its weights"
+    if peak is None:
+        unavailable["peak_memory_bytes"] = aggregate.memory_reason or "the backend does not tell"
+    if inference is None:
+        unavailable["inference_memory_bytes"] = "it is peak less weights, and one is missing"
+    return {
+        "weights_memory_bytes": weights,
+        "peak_memory_bytes": peak,
+        "inference_memory_bytes": inference,
+        "memory_source": measured.processes[0].memory_source,
+    }
+
+
+def _flops(measured: Observations, aggregate: Aggregate) -> Any:
+    info = measured.infos[0]
+    return FlopsEstimator(info).estimate(
+        input_tokens=[request.input_tokens for request in aggregate.requests],
+        output_tokens=[request.output_tokens for request in aggregate.requests],
+        padded_input_tokens=aggregate.padded_tokens,
+        duration_s=aggregate.duration_s,
+        devices=[device for each in measured.infos for device in each.devices],
+    )
+
+
+def _model_record(infos: Sequence[ModelInfo]) -> ModelRecord:
+    info = infos[0]
+    devices = [f"{d.name} ({d.uuid})" if d.uuid else d.name for i in infos for d in i.devices]
+    return ModelRecord(
+        parameters=info.parameters,
+        parameters_non_embedding=info.parameters_non_embedding,
+        active_parameters_non_embedding=info.active_parameters_non_embedding,
+        n_layers=info.n_layers,
+        dtype=info.dtype,
+        random_weights=info.random_weights,
+        devices=list(dict.fromkeys(devices)),
+    )
+
+
+def _summary(process: ProcessResult) -> ProcessSummary:
+    return ProcessSummary(
+        rank=process.rank,
+        pid=process.pid,
+        duration_s=process.ended_s - process.started_s,
+        n_requests=len(process.requests),
+        n_batches=process.n_batches,
+        input_tokens=sum(request.input_tokens for request in process.requests),
+        output_tokens=sum(request.output_tokens for request in process.requests),
+        peak_memory_bytes=process.peak_memory_bytes,
+        warmup=process.warmup,
+    )

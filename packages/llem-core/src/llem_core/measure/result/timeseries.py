@@ -1,0 +1,72 @@
+"""Power samples of an experiment, labelled with the phase that they fell into."""
+
+from __future__ import annotations
+
+import bisect
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+
+from llem_core.contracts.sampler import EnergyReading, PowerSample
+from llem_core.contracts.sink import TimeseriesRow
+from llem_core.events import Phase
+from llem_core.results.model import ThermalRecord
+
+
+def label(
+    samples: Sequence[PowerSample],
+    history: Sequence[tuple[float, Phase]],
+    measured: EnergyReading | None,
+) -> tuple[TimeseriesRow, ...]:
+    """Give each sample the phase that was current at its time.
+
+    Samples outside the measured window, but within its phase, are the waits for the meter's
+    edges: they are labelled ``measure_edge``.
+    """
+    starts = [started_s for started_s, _ in history]
+    rows = []
+    for sample in sorted(samples, key=lambda s: (s.time_s, s.domain)):
+        position = bisect.bisect_right(starts, sample.time_s) - 1
+        phase = str(history[max(position, 0)][1]) if history else str(Phase.MEASURE)
+        inside = measured and measured.started_s <= sample.time_s <= measured.ended_s
+        if phase == Phase.MEASURE and not inside:
+            phase = "measure_edge"
+        rows.append(TimeseriesRow(phase, sample))
+    return tuple(rows)
+
+
+def peak_power(samples: Sequence[PowerSample], used: Collection[str]) -> float | None:
+    """Highest power over the domains in use together (W).
+
+    Samples of several domains are added where they were read at the same moment; domains that
+    are read at different moments give the sum of their own peaks, an upper bound.
+    """
+    by_domain: dict[str, dict[float, float]] = defaultdict(dict)
+    for sample in samples:
+        if sample.domain in used and sample.power_w is not None:
+            by_domain[sample.domain][sample.time_s] = sample.power_w
+    if not by_domain:
+        return None
+    common = set.intersection(*(set(series) for series in by_domain.values()))
+    if common:
+        return max(sum(series[time_s] for series in by_domain.values()) for time_s in common)
+    return sum(max(series.values()) for series in by_domain.values())
+
+
+def thermal_record(samples: Sequence[PowerSample], used: Collection[str]) -> ThermalRecord | None:
+    """Temperature and throttling of the devices in use; ``None`` without any such sample."""
+    seen = [s for s in samples if s.domain in used and s.temperature_c is not None]
+    throttling = [s for s in samples if s.domain in used]
+    reasons: dict[str, int] = defaultdict(int)
+    for sample in throttling:
+        for reason in sample.throttle_reasons:
+            reasons[reason] += 1
+    if not seen and not reasons:
+        return None
+    temperatures = [s.temperature_c for s in seen if s.temperature_c is not None]
+    return ThermalRecord(
+        temperature_start_c=temperatures[0] if temperatures else None,
+        temperature_end_c=temperatures[-1] if temperatures else None,
+        temperature_max_c=max(temperatures, default=None),
+        throttle_reasons={name: count / len(throttling) for name, count in sorted(reasons.items())},
+        n_samples=len(throttling),
+    )

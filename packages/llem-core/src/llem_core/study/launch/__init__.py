@@ -1,0 +1,1 @@
+"""How a run of a study gets a process of its own, and how that ends."""

@@ -1,0 +1,253 @@
+"""Gives each experiment a fresh process of this machine: the launcher that studies use."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+import uuid
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+
+from llem_core.contracts.launcher import (
+    Launcher,
+    LaunchFailure,
+    LaunchResult,
+    LaunchSuccess,
+    LaunchTask,
+    Running,
+    WarmUp,
+)
+from llem_core.errors import StudyError
+from llem_core.events import Event, Phase, PhaseChanged
+from llem_core.study.launch import guard, worker
+from llem_core.study.launch.channel import Inbox, send
+from llem_core.study.launch.endings import describe_death, oom_kills
+
+_LONGEST_WAIT_S = 3600.0
+_HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+class SpawnLauncher(Launcher):
+    """Starts every experiment with ``multiprocessing``'s ``spawn``, in a session of its own.
+
+    Whoever dies first, no process stays: see ``llem_core.study.launch.guard``.
+
+    Args:
+        grace_s: time that a process may take to end after it has sent its result (s).
+    """
+
+    isolation = "a process of its own for each experiment, started afresh (spawn)"
+
+    def __init__(self, grace_s: float = 30.0) -> None:
+        self._grace_s = grace_s
+        self._token = uuid.uuid4().hex
+        self._started = 0
+        self._waiting: tuple[str, _Worker] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def start(self, task: LaunchTask) -> SpawnRun:
+        """Hand the task to the worker that is waiting, or to a new one."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            backend, idle = waiting
+            if idle.is_alive() and backend == task.config.get("backend") and idle.give(task):
+                return SpawnRun(idle, task, self._grace_s)
+            idle.end()
+        fresh = self._worker()
+        fresh.give(task)  # one that is dead already is found out by its run
+        return SpawnRun(fresh, task, self._grace_s)
+
+    def warm_up(self, backend: str) -> None:
+        """Start the next worker now, so that it imports while the study pauses."""
+        if self._waiting is None:
+            idle = self._worker()
+            idle.give(WarmUp(backend))
+            self._waiting = backend, idle
+
+    def close(self) -> None:
+        """End the waiting worker and the guard."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting[1].end()
+        ended, self._guard = self._guard, None
+        if ended is not None:
+            with contextlib.suppress(OSError):
+                ended.communicate()
+
+    def _worker(self) -> _Worker:
+        if self._guard is None:
+            self._guard = subprocess.Popen(  # noqa: S603 - this Python, and a file of our own
+                [sys.executable, "-I", "-S", guard.__file__, self._token, str(os.getpid())],
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+            )
+        self._started += 1
+        # The point keeps the token of worker 1 from being the beginning of worker 12's.
+        return _Worker(f"{self._token}.{self._started}.")
+
+
+class _Worker:
+    """One spawned process and the pipes to it."""
+
+    def __init__(self, token: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        task_reader, self._tasks = context.Pipe(duplex=False)
+        result_reader, result_writer = context.Pipe(duplex=False)
+        event_reader, event_writer = context.Pipe(duplex=False)
+        theirs = (task_reader, result_writer, event_writer)
+        self.token = token
+        self.results, self.events = Inbox(result_reader), Inbox(event_reader)
+        self.oom_kills_before = oom_kills()
+        self.process = context.Process(
+            target=worker.spawned, args=(*theirs, token), name="llem-experiment", daemon=False
+        )
+        _check_start_method(self.process)
+        with _fit_to_start(token):
+            self.process.start()
+        self.pid = self.process.pid
+        self._death = guard.death_of(self.pid or 0)
+        for connection in theirs:
+            connection.close()
+
+    def give(self, message: WarmUp | LaunchTask) -> bool:
+        """Send a message; false if nobody is there to read it."""
+        try:
+            send(self._tasks, message)
+        except OSError:
+            return False
+        return True
+
+    def is_alive(self) -> bool:
+        return self.process.is_alive()
+
+    @property
+    def death(self) -> int:
+        """What becomes readable when it ends; its sentinel only once all its forks have ended."""
+        return self.process.sentinel if self._death is None else self._death
+
+    def end(self) -> int | None:
+        """Kill it and everything that it started, and free what it held; gives its exit code."""
+        if self.process.is_alive():
+            # It takes new processes along: first the tree, while it still hangs together.
+            guard.kill_all(self.token)
+            with contextlib.suppress(OSError):
+                os.kill(self.pid or 0, signal.SIGKILL)
+        self.process.join()
+        guard.kill_all(self.token)
+        code = self.process.exitcode
+        if self._death is not None:
+            os.close(self._death)
+        self.process.close()
+        for end in (self._tasks, self.results, self.events):
+            end.close()
+        return code
+
+
+class SpawnRun(Running):
+    """One experiment in its spawned process."""
+
+    def __init__(self, experiment: _Worker, task: LaunchTask, grace_s: float) -> None:
+        self._worker = experiment
+        self._grace_s = grace_s
+        self._log = worker.log_path(task)
+        self._phase: Phase | None = None
+        self._result: LaunchResult | None = None
+        self._ended = False
+        self.pid = experiment.pid
+
+    @property
+    def start_method(self) -> str:
+        """How the process was started: always ``spawn``."""
+        return "spawn" if isinstance(self._worker.process, SpawnProcess) else "unknown"
+
+    def events(self, timeout_s: float) -> Iterator[Event]:
+        """Events until the process has ended or the time is over."""
+        deadline_s = time.monotonic() + timeout_s
+        death = self._worker.death
+        while not self._ended:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                return
+            boxes = (self._worker.events, self._worker.results)
+            open_ends = [box.fileno() for box in boxes if not box.ended]
+            ready = wait([death, *open_ends], min(left_s, _LONGEST_WAIT_S))
+            yield from self._take()
+            if death in ready:
+                yield from self._take()
+                self._end()
+            elif self._result is not None:
+                # What libraries do at exit must not cost the result, nor hold up the study.
+                wait([death], self._grace_s)
+                yield from self._take()
+                self._end()
+
+    def result(self) -> LaunchResult | None:
+        """How it ended; ``None`` while it runs."""
+        return self._result if self._ended else None
+
+    def kill(self) -> None:
+        """SIGKILL to the process and everything that it started."""
+        if not self._ended:
+            self._end()
+
+    def _take(self) -> Iterator[Event]:
+        for message in self._worker.events.take():
+            if isinstance(message, PhaseChanged):
+                self._phase = message.phase
+            if isinstance(message, Event):
+                yield message
+        for message in self._worker.results.take():
+            if isinstance(message, LaunchSuccess | LaunchFailure):
+                self._result = message
+
+    def _end(self) -> None:
+        broken = self._worker.results.broken
+        code = self._worker.end()
+        self._ended = True
+        if self._result is None:
+            self._result = describe_death(
+                code,
+                phase=self._phase,
+                broken=broken,
+                oom_kills_before=self._worker.oom_kills_before,
+                log=self._log,
+            )
+
+
+def _check_start_method(process: SpawnProcess) -> None:
+    if process._start_method != "spawn":
+        raise StudyError(
+            f"an experiment would be started by {process._start_method}, which shares memory with "
+            "the study's process; this is a mistake in llem"
+        )
+
+
+@contextlib.contextmanager
+def _fit_to_start(token: str) -> Iterator[None]:
+    """Within the block, a process that is started begins clean.
+
+    It carries the token. Signals wait until it has left the terminal's group. And it does not
+    run the caller's main script again, as ``spawn`` would have it: a script without an
+    ``if __name__ == "__main__"`` would start studies without end, and one that imports torch
+    would bring it into every measured process.
+    """
+    # The tracker outlives workers: it must not carry a token.
+    resource_tracker.ensure_running()
+    main = sys.modules["__main__"]
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+    os.environ[guard.MARKER] = token
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        del os.environ[guard.MARKER]
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)

@@ -1,0 +1,201 @@
+"""Runs one experiment in a process of its own.
+
+Spawned by ``llem_core.study.launch.spawn``, or run by any other launcher as
+``python -m llem_core.study.launch.worker``: a task on standard input, events and the result on
+standard output, a message a line.
+
+What an experiment needs is imported when it is needed; this module itself starts fast.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from llem_core.contracts.launcher import (
+    LaunchFailure,
+    LaunchResult,
+    LaunchSuccess,
+    LaunchTask,
+    WarmUp,
+)
+from llem_core.events import Event, Listener, Phase, PhaseChanged
+from llem_core.study.launch.channel import EventQueue, receive, send
+
+BASELINES = "baselines.json"
+_LONGEST_MESSAGE, _LONGEST_TRACEBACK = 20_000, 8_000
+_SET_CHILD_SUBREAPER = 36
+
+
+def spawned(tasks: Connection, results: Connection, events: Connection, token: str) -> None:
+    """Body of a spawned worker: wait for a task, run it, send its result.
+
+    Args:
+        tasks: gives ``WarmUp`` messages, any number, then a task.
+        results: takes the result.
+        events: takes events.
+        token: what this process and its descendants are known by.
+    """
+    _own_group()
+    _die_with_parent(token)
+    for message in receive(tasks):
+        if isinstance(message, WarmUp):
+            warm_up(message.backend)
+        elif isinstance(message, LaunchTask):
+            _capture_output(log_path(message))
+            send(results, execute(message, EventQueue(events).put))
+            return
+
+
+def log_path(task: LaunchTask) -> Path:
+    """Where a spawned worker's output goes."""
+    return Path(task.directory) / f"{task.folder}.log"
+
+
+def execute(task: LaunchTask, listener: Listener) -> LaunchResult:
+    """Measure one experiment in this process and write its folder.
+
+    Args:
+        task: the experiment.
+        listener: is told of events; the plugins of this process are told as well.
+
+    Returns:
+        The result or the failure; nothing is raised.
+    """
+    phase: Phase | None = None
+
+    def tell(event: Event) -> None:
+        nonlocal phase
+        if isinstance(event, PhaseChanged):
+            phase = event.phase
+        listener(event)
+
+    try:
+        return _measure(task, tell)
+    # Whatever a plugin raises, sys.exit included, is this experiment's failure and no other's.
+    except BaseException as error:  # noqa: BLE001
+        return describe(error, phase)
+
+
+def _measure(task: LaunchTask, listener: Listener) -> LaunchSuccess:
+    from llem_core.config.experiment import ExperimentConfig
+    from llem_core.errors import ExperimentError
+    from llem_core.measure.baseline.cache import BaselineCache
+    from llem_core.measure.harness import measure
+    from llem_core.plugins.manager import tell_plugins_and
+    from llem_core.study.deliver import deliver
+
+    config = ExperimentConfig.model_validate(task.config)
+    if config.measurement_config_hash != task.config_hash:
+        raise ExperimentError(
+            f"the configuration is {config.measurement_config_hash} here and {task.config_hash} "
+            "where the study was planned; the two have different versions of llem or of a plugin"
+        )
+    study = Path(task.directory)
+    baselines = BaselineCache(study / BASELINES)
+    finished = measure(config, tell_plugins_and(listener), baselines=baselines)
+    directory = study / task.folder
+    directory.mkdir()
+    return LaunchSuccess(deliver(config, finished, directory).result.model_dump_json())
+
+
+def describe(error: BaseException, phase: Phase | None) -> LaunchFailure:
+    """An exception as a failure: type, message and the end of its traceback."""
+    import traceback
+
+    kind, message = type(error).__name__, str(error) or type(error).__name__
+    causes: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    if any(isinstance(each, MemoryError) for each in causes):
+        kind = "OutOfMemoryError"
+    text = "".join(traceback.format_exception(error))
+    return LaunchFailure(kind, message[:_LONGEST_MESSAGE], text[-_LONGEST_TRACEBACK:], phase)
+
+
+def warm_up(backend: str) -> None:
+    """Import what an experiment of this backend will import; a failure waits for the task."""
+    with contextlib.suppress(Exception):
+        from llem_core.measure import harness  # noqa: F401
+        from llem_core.plugins import plugins
+
+        warm_import = plugins().backends.get(backend).warm_import
+        if warm_import is not None:
+            warm_import()
+
+
+def _own_group() -> None:
+    """Leave the terminal's group, so that Ctrl+C reaches the study alone."""
+    with contextlib.suppress(PermissionError):  # it leads a group already
+        os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # They were held back while this process started.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    if sys.platform == "linux":
+        import ctypes
+
+        # Orphans among its descendants stay its descendants.
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _die_with_parent(token: str) -> None:
+    """End this process and all that it started as soon as its parent dies, even by SIGKILL."""
+    import multiprocessing
+    import threading
+    from multiprocessing.connection import wait
+
+    from llem_core.study.launch.guard import death_of, kill_all
+
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    death = death_of(parent.pid or 0)
+    ends = [parent.sentinel] if death is None else [parent.sentinel, death]
+
+    def watch() -> None:
+        wait(ends)
+        kill_all(token)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="llem-parent-watch", daemon=True).start()
+
+
+def _capture_output(log: Path) -> None:
+    """Send what libraries print, and the stack of a crash, to a file beside the results."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    faulthandler.enable(2)
+
+
+def main() -> int:
+    """Run the task on standard input, and write messages to what was standard output."""
+    from llem_core.contracts.launcher import decode, encode
+
+    ours = os.dup(1)
+    os.dup2(2, 1)  # what libraries print is no message
+    with os.fdopen(ours, "wb") as out:
+        task = decode(sys.stdin.buffer.readline())
+        if not isinstance(task, LaunchTask):
+            raise TypeError(f"not a task: {task}")
+
+        def tell(event: Event) -> None:
+            out.write(encode(event))
+            out.flush()
+
+        result = execute(task, tell)
+        out.write(encode(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""Opens a study's folder: plans its runs, and takes over what an earlier start completed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from llem_core.config.study import StudyConfig
+from llem_core.errors import StudyError
+from llem_core.study.plan import PlannedRun
+from llem_core.study.record.design import write_design
+from llem_core.study.record.folders import clear, is_intact
+from llem_core.study.record.manifest import (
+    MANIFEST,
+    ManifestEntry,
+    ManifestWriter,
+    StudyManifest,
+    load_manifest,
+)
+from llem_core.text import now, short_hash
+
+
+def open_study(study: StudyConfig, directory: Path, runs: Sequence[PlannedRun]) -> ManifestWriter:
+    """Write the design and the manifest of a study that begins or goes on.
+
+    Completed runs whose files are whole stay as they are; what is left of all others is removed.
+
+    Args:
+        study: the study.
+        directory: its folder, which exists and is locked.
+        runs: all its runs, in execution order.
+
+    Raises:
+        StudyError: the folder belongs to another design, or it cannot be written.
+    """
+    former = load_manifest(directory) if (directory / MANIFEST).exists() else None
+    if former is not None and former.study_design_hash != study.study_design_hash:
+        raise StudyError(
+            f"{directory} holds a study of the design {former.study_design_hash}, and this one is "
+            f"{study.study_design_hash}; give it a folder of its own."
+        )
+    entries = _entries(study, directory, runs, former)
+    clear(directory, keep={e.result_file.split("/")[0] for e in entries if e.result_file})
+    write_design(directory, study)
+    manifest = StudyManifest(
+        study_name=study.name,
+        study_design_hash=study.study_design_hash,
+        pid=os.getpid(),
+        started_at=former.started_at if former else now(),
+        elapsed_s=former.elapsed_s if former else 0.0,
+        experiments=entries,
+    )
+    return ManifestWriter(directory, manifest)
+
+
+def _entries(
+    study: StudyConfig, directory: Path, runs: Sequence[PlannedRun], former: StudyManifest | None
+) -> list[ManifestEntry]:
+    known = {entry.key: entry for entry in former.runs()} if former else {}
+    planned = [
+        _entry(directory, run, known.pop((run.config_hash, run.cycle), None)) for run in runs
+    ]
+    dropped = [entry for entry in known.values() if entry.status == "completed"]
+    if dropped:
+        raise StudyError(
+            f"{directory} has {len(dropped)} completed runs in cycles that are no longer asked "
+            f"for; ask for at least {max(entry.cycle for entry in dropped)} cycles."
+        )
+    return [*planned, *_skipped(study)]
+
+
+def _entry(directory: Path, run: PlannedRun, former: ManifestEntry | None) -> ManifestEntry:
+    fresh = ManifestEntry(config_hash=run.config_hash, cycle=run.cycle)
+    if former is None:
+        return fresh
+    file = former.result_file
+    if former.status == "completed" and file and is_intact(directory, file, run.config_hash):
+        return former
+    fresh.attempt = former.attempt
+    return fresh
+
+
+def _skipped(study: StudyConfig) -> list[ManifestEntry]:
+    """An entry for each combination that never runs; those with the same fields share one."""
+    by_hash = {short_hash(skipped.fields): skipped for skipped in study.skipped}
+    return [
+        ManifestEntry(
+            config_hash=name, cycle=0, status="skipped", error=f"{one.label}: {one.reason}"[:400]
+        )
+        for name, one in by_hash.items()
+    ]

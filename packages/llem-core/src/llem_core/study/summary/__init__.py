@@ -1,0 +1,1 @@
+"""From the results of runs to that of their study."""
