@@ -25,7 +25,7 @@ from llem_core.contracts import (
 )
 from pydantic import Field
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 
 class NothingConfig(BackendSection):
     number: int = Field(0, description="Tells experiments apart.")

@@ -21,7 +21,7 @@ from llem_core.contracts import hookimpl
 from llem_core.testing import ScriptedBackend, ScriptedConfig, scripted_backend
 from pydantic import Field
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 
 SLEEPER = "import time; time.sleep(600)"
 DAEMON = f"""

@@ -111,7 +111,7 @@ from llem_core.contracts import *
 from llem_core.testing import ScriptedBackend, ScriptedConfig, ScriptedSampler
 from pydantic import Field
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 
 class MineConfig(ScriptedConfig):
     flavour: str = Field("plain", description="Its flavour.")

@@ -21,7 +21,7 @@ import os, pathlib, time
 from llem_core.contracts import BackendSpec, CheckReport, hookimpl
 from llem_core.testing import ScriptedBackend, ScriptedConfig
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 
 class Cheap(ScriptedBackend):
     def load(self):

@@ -14,7 +14,7 @@ from llem_core.contracts import ModelInfo, Workload, hookimpl
 from llem_core.testing import ScriptedBackend, ScriptedConfig, scripted_backend
 from pydantic import Field
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 SLEEPER = "import time; time.sleep(600)"
 
 

@@ -23,7 +23,7 @@ import os, sys, subprocess, time
 from llem_core.contracts import BackendSpec, hookimpl
 from llem_core.testing import ScriptedBackend, ScriptedConfig, scripted_backend
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 
 class Noisy(ScriptedBackend):
     def load(self):

@@ -23,7 +23,7 @@ from llem_core.testing import FakePlugin, ScriptedBackend, scripted_backend, scr
 GOOD = """
 from llem_core.testing import scripted_backend
 from llem_core.contracts import hookimpl
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 @hookimpl
 def llem_backends():
     return [scripted_backend("{name}")]
@@ -142,14 +142,14 @@ def test_an_event_hook_that_raises_keeps_no_other_from_being_told() -> None:
     heard = []
 
     class Fails:
-        LLEM_CONTRACT = 1
+        LLEM_CONTRACT = 2
 
         @hookimpl
         def llem_experiment_started(self, event: object) -> None:
             raise SystemExit(7)
 
     class Hears:
-        LLEM_CONTRACT = 1
+        LLEM_CONTRACT = 2
 
         @hookimpl
         def llem_experiment_started(self) -> None:

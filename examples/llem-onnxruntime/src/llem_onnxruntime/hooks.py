@@ -15,7 +15,7 @@ from llem_core.contracts import (
 
 from llem_onnxruntime.config import OnnxRuntimeConfig
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 
 
 def _create(workload: Workload) -> InferenceBackend:

@@ -6,7 +6,7 @@ from llem_core.contracts import ResultSink, Section, SinkSpec, hookimpl
 
 from llem_sqlite.config import SqliteConfig
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 
 
 def _create(section: Section | None) -> ResultSink:

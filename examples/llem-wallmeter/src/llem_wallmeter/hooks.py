@@ -6,7 +6,7 @@ from llem_core.contracts import Availability, EnergySampler, SamplerSettings, Sa
 
 from llem_wallmeter.config import WallMeterConfig
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 
 
 def _create(settings: SamplerSettings) -> EnergySampler:

@@ -7,7 +7,7 @@ from llem_core.contracts import EnergySampler, SamplerSettings, SamplerSpec, hoo
 from llem_energy_codecarbon.availability import codecarbon_availability
 from llem_energy_codecarbon.config import CodeCarbonConfig
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 
 
 def _create(settings: SamplerSettings) -> EnergySampler:

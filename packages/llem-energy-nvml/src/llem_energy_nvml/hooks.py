@@ -11,7 +11,7 @@ from llem_core.contracts import (
     hookimpl,
 )
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 
 
 def _create(settings: SamplerSettings) -> EnergySampler:

@@ -7,7 +7,7 @@ from llem_core.contracts import EnergySampler, SamplerSettings, SamplerSpec, hoo
 from llem_energy_zeus.availability import zeus_availability
 from llem_energy_zeus.config import ZeusConfig
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 
 
 def _create(settings: SamplerSettings) -> EnergySampler:

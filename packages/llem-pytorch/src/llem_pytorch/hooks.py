@@ -13,7 +13,7 @@ from llem_core.contracts import (
     hookimpl,
 )
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 
 
 def _create(workload: Workload) -> InferenceBackend:

@@ -34,7 +34,7 @@ from pydantic import ConfigDict, Field, field_validator
 GOOD = """
 from llem_core.contracts import hookimpl
 from llem_core.testing import scripted_backend
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 @hookimpl
 def llem_backends():
     return [scripted_backend()]
@@ -140,7 +140,7 @@ WRONG: list[tuple[str, BackendSpec]] = [
     ("P12", acting(spoil_handler)),
 ]
 BY_MODULE = [
-    ("P2", GOOD.replace("LLEM_CONTRACT = 1", "LLEM_CONTRACT = 7"), ["P1", "P2"]),
+    ("P2", GOOD.replace("LLEM_CONTRACT = 2", "LLEM_CONTRACT = 7"), ["P1", "P2"]),
     ("P8", "import numpy\n" + GOOD, ["P8"]),
     ("P8", "sum(range(2 * 10**7))\n" + GOOD, ["P8"]),
     ("P9", "print('hello')\n" + GOOD, ["P9"]),

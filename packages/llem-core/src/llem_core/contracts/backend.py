@@ -117,7 +117,7 @@ class InferenceBackend(ABC):
             DeviceInfo, InferenceBackend, ModelInfo, RequestOutput, hookimpl,
         )
 
-        LLEM_CONTRACT = 1
+        LLEM_CONTRACT = 2
 
         class EchoConfig(BackendSection):
             pass

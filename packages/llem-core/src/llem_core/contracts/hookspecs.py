@@ -1,7 +1,7 @@
 """All hooks of LLenergyMeasure.
 
 A plugin is a module (or any object) that the entry-point group ``llem`` names. It declares
-the contract that it was written for with ``LLEM_CONTRACT = 1`` and implements any of these
+the contract that it was written for with ``LLEM_CONTRACT = 2`` and implements any of these
 hooks with ``@hookimpl``. Hooks register; classes do the work.
 """
 
@@ -28,9 +28,18 @@ if TYPE_CHECKING:
     )
 
 PROJECT = "llem"
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 """Version of everything in ``llem_core.contracts``. It changes when a plugin written for the
 former one would no longer work; additions do not change it."""
+
+CONTRACT_HISTORY = {
+    1: "first version",
+    2: (
+        "`RequestOutput` has times of its own; `prepare` is told the purpose of a pass; terms of "
+        "uncertainty say how they grow; finished types lie in `llem_core.contracts.sink`"
+    ),
+}
+"""What each version asks a plugin of the one before to change."""
 
 
 @dataclass(frozen=True, slots=True)

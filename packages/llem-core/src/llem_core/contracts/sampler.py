@@ -182,7 +182,7 @@ class EnergySampler(ABC):
         )
         import pathlib, time
 
-        LLEM_CONTRACT = 1
+        LLEM_CONTRACT = 2
         METER = pathlib.Path("/run/wall-meter/energy_j")
 
         class WallMeter(EnergySampler):

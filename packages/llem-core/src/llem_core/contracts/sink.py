@@ -99,7 +99,7 @@ class ResultSink(ABC):  # noqa: B024 - a sink may care for experiments, for stud
 
         from llem_core.contracts import ResultSink, SinkSpec, hookimpl, write_atomically
 
-        LLEM_CONTRACT = 1
+        LLEM_CONTRACT = 2
 
         class OneLine(ResultSink):
             def write_experiment(self, finished, directory):

@@ -223,13 +223,7 @@ class Plugins:
     def _add(self, plugin: object, owner: str) -> list[str]:
         declared = getattr(plugin, "LLEM_CONTRACT", None)
         if declared != hookspecs.CONTRACT_VERSION:
-            raise PluginError(
-                f"it was written for plugin contract {declared!r}, and this llem-core has "
-                f"{hookspecs.CONTRACT_VERSION}; install versions that fit each other"
-                if declared is not None
-                else "it does not declare its contract; add `LLEM_CONTRACT = "
-                f"{hookspecs.CONTRACT_VERSION}` to the module that the entry point names"
-            )
+            raise PluginError(_other_contract(declared))
         if self._manager.is_registered(plugin):
             first = self._manager.get_name(plugin)
             raise PluginError(f"it is the same module as that of {first}, which is loaded already")
@@ -333,3 +327,18 @@ def tell_plugins_and(listener: Listener | None) -> Listener:
         listener(event)
 
     return tell
+
+
+def _other_contract(declared: object) -> str:
+    """What to do about a plugin that was written for another contract, or declares none."""
+    ours = hookspecs.CONTRACT_VERSION
+    if declared is None:
+        return (
+            f"it does not declare its contract; add `LLEM_CONTRACT = {ours}` to the module that "
+            "the entry point names"
+        )
+    told = f"it was written for plugin contract {declared!r}, and this llem-core has {ours}"
+    if isinstance(declared, int) and declared in hookspecs.CONTRACT_HISTORY:
+        changed = "; ".join(hookspecs.CONTRACT_HISTORY[n] for n in range(declared + 1, ours + 1))
+        return f"{told}; install a newer version of it, or, as its author, change this: {changed}"
+    return f"{told}; install versions that fit each other"

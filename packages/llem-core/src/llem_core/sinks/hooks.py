@@ -6,7 +6,7 @@ from llem_core.contracts.config import Section
 from llem_core.contracts.hookspecs import hookimpl
 from llem_core.contracts.sink import ResultSink, SinkSpec
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 
 
 class CsvConfig(Section):

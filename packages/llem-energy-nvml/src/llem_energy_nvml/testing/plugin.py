@@ -5,7 +5,7 @@ from __future__ import annotations
 from llem_core.contracts import BackendSpec, hookimpl
 from llem_core.testing import scripted_backend
 
-LLEM_CONTRACT = 1
+LLEM_CONTRACT = 2
 
 
 @hookimpl
