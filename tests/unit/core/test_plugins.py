@@ -57,7 +57,7 @@ def load(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Plugins:
         ("import does_not_exist_anywhere\n", "does_not_exist_anywhere"),
         ("raise SystemExit(3)\n", "SystemExit"),
         ("x = 1\n", "does not declare its contract"),
-        (GOOD.format(name="broken").replace("CONTRACT = 1", "CONTRACT = 99"), "contract 99"),
+        (GOOD.format(name="broken").replace("CONTRACT = 2", "CONTRACT = 99"), "contract 99"),
         (GOOD.format(name="Bad Name"), "lower-case"),
         (GOOD.format(name="energy"), "reserved"),
         (GOOD.format(name="x").replace("[scripted_backend", "[print"), "NoneType"),
