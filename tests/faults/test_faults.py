@@ -233,9 +233,11 @@ class FaultyStudy:
         manifest = self.read_manifest()
         running = [e.pid for e in manifest.runs() if e.status == "running"] if manifest else []
         ours = alive(self.mark)
-        for pid in [pid for pid in running if pid in ours]:
+        for keeper in [pid for pid in running if pid in ours]:
+            children = Path(f"/proc/{keeper}/task/{keeper}/children")
             with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+                victims = [keeper, *map(int, children.read_text().split())]
+                os.kill(self.random.choice(victims[:2]), signal.SIGKILL)
                 return True
         return False
 

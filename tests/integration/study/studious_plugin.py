@@ -16,6 +16,14 @@ from pydantic import Field
 
 LLEM_CONTRACT = 2
 SLEEPER = "import time; time.sleep(600)"
+DAEMON = f"""
+import os, sys
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+print(flush=True)
+{SLEEPER}
+"""
 
 
 class StudiousConfig(ScriptedConfig):
@@ -36,6 +44,8 @@ class StudiousBackend(ScriptedBackend):
 
     def generate(self, batch: object) -> object:
         assert isinstance(self.section, StudiousConfig)
+        if self.section.action == "daemon":
+            _daemon(Path(self.section.note or ""))
         if self.section.note:
             with Path(self.section.note).open("a") as note:
                 note.write(f"{os.getpid()} {os.getsid(0)} {'numpy' in sys.modules}\n")
@@ -47,6 +57,21 @@ class StudiousBackend(ScriptedBackend):
 def _hang() -> None:
     subprocess.Popen([sys.executable, "-S", "-c", SLEEPER])
     subprocess.Popen([sys.executable, "-S", "-c", SLEEPER], start_new_session=True)
+    time.sleep(600)
+
+
+def _daemon(ready: Path) -> None:
+    """Start a daemon that has nothing of where it came from but the test's mark; then hang."""
+    started = subprocess.Popen(
+        [sys.executable, "-S", "-c", DAEMON],
+        env={"STUDIOUS_MARK": os.environ["STUDIOUS_MARK"]},
+        stdout=subprocess.PIPE,
+    )
+    assert started.stdout is not None
+    started.stdout.readline()
+    started.wait()
+    ready.with_suffix(".new").write_text(str(os.getpid()))
+    ready.with_suffix(".new").rename(ready)
     time.sleep(600)
 
 

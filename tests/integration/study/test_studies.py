@@ -67,9 +67,9 @@ def test_two_configurations_in_two_cycles(study: Study, tmp_path: Path) -> None:
         assert found.measurement_config_hash == entry.config_hash
     # A process, and a session, for each experiment; none of them this one.
     lines = {tuple(line.split()[:2]) for line in note.read_text().splitlines()}
-    assert len(lines) == 4
-    assert all(pid == session and int(pid) != os.getpid() for pid, session in lines)
-    assert {str(entry.pid) for entry in manifest.runs()} == {pid for pid, _ in lines}
+    assert len({pid for pid, _ in lines}) == len({session for _, session in lines}) == 4
+    assert str(os.getpid()) not in {pid for pid, _ in lines}
+    assert {str(entry.pid) for entry in manifest.runs()} == {session for _, session in lines}
     (started,) = of(StudyStarted, told)
     assert (started.n_runs, started.n_completed, started.directory) == (4, 0, str(directory))
     assert [event.position for event in of(RunStarted, told)] == [1, 2, 3, 4]
@@ -146,6 +146,29 @@ def marked(mark: str) -> list[int]:
     return [pid for pid in found if pid != os.getpid()]
 
 
+@pytest.mark.parametrize("killed", ["worker", "its keeper"])
+def test_a_daemon_of_a_killed_worker_is_found_although_nothing_marks_it(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: str
+) -> None:
+    monkeypatch.setenv("STUDIOUS_MARK", str(tmp_path))
+    ready = tmp_path / "ready"
+
+    def kill() -> None:
+        wait_for(ready.exists)
+        (manifest,) = tmp_path.glob("out/*/manifest.json")
+        keeper = load_manifest(manifest.parent).experiments[0].pid
+        assert keeper is not None
+        os.kill(keeper if killed == "its keeper" else int(ready.read_text()), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    _, _, told = run(study(action="daemon", note=str(ready)), tmp_path / "out")
+    killer.join()
+    (ended,) = of(RunEnded, told)
+    assert ended.error.startswith("WorkerKilled: the process was killed by SIGKILL from outside")
+    assert marked(str(tmp_path)) == []
+
+
 def test_what_libraries_print_is_kept_beside_the_result(
     study: Study, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -166,7 +189,6 @@ def test_a_result_of_50_megabytes_and_1000_events_before_it(study: Study, tmp_pa
     )
     launcher = SpawnLauncher()
     running = launcher.start(task)
-    assert running.start_method == "spawn"
     try:
         told = list(running.events(120))
         ended = running.result()

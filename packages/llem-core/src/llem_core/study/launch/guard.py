@@ -1,12 +1,15 @@
 """Leaves no process of an experiment behind, whoever dies first.
 
-Every worker carries a token in its environment, which all that it starts inherit. This module
-finds the processes with a token, in whatever group and session, and their descendants. Run as a
-program it waits until the study's process ends, even by SIGKILL, and then kills what is left of
-the study. A thread in the worker could not do that
-while a library holds the interpreter.
+A spawned worker divides into two processes. One measures. The other one, its keeper, does nothing
+but wait: for the end of the first, for the death of the study, or for a SIGTERM. Then it kills
+everything that the experiment has started, and ends as the experiment ended.
 
-It is run without the project on its path, and therefore imports nothing of it.
+On Linux a descendant whose parent has died becomes a child of the keeper, so that nothing gets out
+of its reach, and it is done when it has no children left. Where the keeper itself is killed, the
+study and the worker find the same processes: all carry a token in their environment or descend
+from one that does.
+
+The keeper imports nothing of the project but this module.
 """
 
 from __future__ import annotations
@@ -16,14 +19,17 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass
+from typing import NoReturn
 
 MARKER = "_LLEM_WORKER"
 """The environment variable that holds the token."""
 
-_GIVE_UP_S = 10.0
+GIVE_UP_S = 10.0
 _POLL_S = 0.005
+_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,33 @@ class _Process:
     pid: int
     parent: int
     session: int
+
+
+def divide(token: str, study: int, study_ends: int) -> None:
+    """Fork: the child, which is to measure, returns; this process becomes its keeper.
+
+    Call it before any thread is started.
+
+    Args:
+        token: what this process and its descendants carry in their environment.
+        study: process id of the study.
+        study_ends: a descriptor that becomes readable when the study ends.
+    """
+    _adopt_orphans()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    reader, writer = os.pipe()
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    worker = os.fork()
+    if worker:
+        os.close(reader)
+        _keep(token, worker, study, study_ends, woken, wakes)
+    for end in (writer, woken, wakes):
+        os.close(end)
+    _adopt_orphans()
+    threading.Thread(
+        target=_die_with_keeper, args=(token, reader), name="llem-keeper-watch", daemon=True
+    ).start()
 
 
 def kill_all(token: str) -> None:
@@ -42,7 +75,7 @@ def kill_all(token: str) -> None:
     Args:
         token: the token, or the beginning of it.
     """
-    give_up_s = time.monotonic() + _GIVE_UP_S
+    give_up_s = time.monotonic() + GIVE_UP_S
     while time.monotonic() < give_up_s:
         found: set[int] = set()
         while new := _family(token) - found - {os.getpid()}:
@@ -63,6 +96,96 @@ def death_of(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):  # another system, an old kernel, or it has ended
         return None
+
+
+def _keep(token: str, worker: int, study: int, study_ends: int, woken: int, wakes: int) -> NoReturn:
+    """Wait until the worker or the study has ended, or for SIGTERM; kill all; end as it ended."""
+    ends = select.poll()
+    death = death_of(study)
+    for end in (study_ends, woken, death):
+        if end is not None:
+            ends.register(end, select.POLLIN)
+    signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # it only wakes
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD, signal.SIGTERM})
+    status: int | None = None
+    over = os.getppid() != study
+    while not over:
+        over = any(end != woken for end, _ in ends.poll())
+        over = over or signal.SIGTERM in _read(woken)
+        status, _ = _reap(worker, status)
+        over = over or status is not None
+    status = _clear(token, worker, status)
+    code = os.waitstatus_to_exitcode(status) if status is not None else -signal.SIGKILL
+    if code < 0:
+        with contextlib.suppress(OSError, ValueError):  # SIGKILL has no handler
+            signal.signal(-code, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {-code})
+        _no_core()
+        os.kill(os.getpid(), -code)
+    os._exit(abs(code))
+
+
+def _clear(token: str, worker: int, status: int | None) -> int | None:
+    """Kill until no child is left; orphans become children. Gives the worker's exit status."""
+    give_up_s = time.monotonic() + GIVE_UP_S
+    left = True
+    while left and time.monotonic() < give_up_s:
+        kill_all(token)
+        if status is None:
+            _signal({worker}, signal.SIGKILL)  # a system without /proc
+        status, left = _reap(worker, status)
+        if left:
+            time.sleep(_POLL_S)
+    return status
+
+
+def _reap(worker: int, status: int | None) -> tuple[int | None, bool]:
+    """Take note of children that have ended.
+
+    Returns:
+        The worker's exit status, if it is known by now, and whether any child is left.
+    """
+    while True:
+        try:
+            pid, ended = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return status, False
+        if not pid:
+            return status, True
+        if pid == worker:
+            status = ended
+
+
+def _die_with_keeper(token: str, keeper_ends: int) -> None:
+    """Run in the worker: its keeper was killed, so kill everything and this process."""
+    os.read(keeper_ends, 1)
+    kill_all(token)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _adopt_orphans() -> None:
+    """Orphans among the descendants of this process become its children."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _no_core() -> None:
+    """The keeper repeats a signal that the worker died of, and there is nothing to debug in it."""
+    import resource
+
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _read(descriptor: int) -> bytes:
+    os.set_blocking(descriptor, False)
+    with contextlib.suppress(BlockingIOError):
+        return os.read(descriptor, 4096)
+    return b""
 
 
 def _family(token: str) -> set[int]:
@@ -108,27 +231,3 @@ def _signal(pids: set[int], number: int) -> None:
     for pid in pids:
         with contextlib.suppress(OSError):
             os.kill(pid, number)
-
-
-def main() -> None:
-    """Wait for the end of the study, or of its process, then kill what has its token.
-
-    Arguments: the token, and the process of the study, which holds our standard input open.
-    """
-    ends = select.poll()
-    ends.register(0, select.POLLIN)
-    study = death_of(int(sys.argv[2]))
-    if study is not None and os.getppid() == int(sys.argv[2]):
-        ends.register(study, select.POLLIN)
-        ends.poll()
-    else:
-        os.read(0, 1)
-    kill_all(sys.argv[1])
-    if os.getppid() != int(sys.argv[2]):
-        # A worker that was about to start when its study died may have its token only now.
-        time.sleep(0.1)
-        kill_all(sys.argv[1])
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 import types
@@ -51,7 +50,6 @@ class SpawnLauncher(Launcher):
         self._token = uuid.uuid4().hex
         self._started = 0
         self._waiting: tuple[str, _Worker] | None = None
-        self._guard: subprocess.Popen[bytes] | None = None
 
     def start(self, task: LaunchTask) -> SpawnRun:
         """Hand the task to the worker that is waiting, or to a new one."""
@@ -73,24 +71,14 @@ class SpawnLauncher(Launcher):
             self._waiting = backend, idle
 
     def close(self) -> None:
-        """End the waiting worker and the guard."""
+        """End the waiting worker."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting[1].end()
-        ended, self._guard = self._guard, None
-        if ended is not None:
-            with contextlib.suppress(OSError):
-                ended.communicate()
 
     def _worker(self) -> _Worker:
-        if self._guard is None:
-            self._guard = subprocess.Popen(  # noqa: S603 - this Python, and a file of our own
-                [sys.executable, "-I", "-S", guard.__file__, self._token, str(os.getpid())],
-                stdin=subprocess.PIPE,
-                start_new_session=True,
-            )
         self._started += 1
-        # The point keeps the token of worker 1 from being the beginning of worker 12's.
+        # The full stop keeps the token of worker 1 from being the beginning of worker 12's.
         return _Worker(f"{self._token}.{self._started}.")
 
 
@@ -136,10 +124,12 @@ class _Worker:
     def end(self) -> int | None:
         """Kill it and everything that it started, and free what it held; gives its exit code."""
         if self.process.is_alive():
-            # It takes new processes along: first the tree, while it still hangs together.
-            guard.kill_all(self.token)
             with contextlib.suppress(OSError):
-                os.kill(self.pid or 0, signal.SIGKILL)
+                os.kill(self.pid or 0, signal.SIGTERM)  # its keeper kills the others first
+            self.process.join(2 * guard.GIVE_UP_S)
+        if self.process.is_alive():
+            guard.kill_all(self.token)
+            self.process.kill()
         self.process.join()
         guard.kill_all(self.token)
         code = self.process.exitcode
@@ -162,11 +152,6 @@ class SpawnRun(Running):
         self._result: LaunchResult | None = None
         self._ended = False
         self.pid = experiment.pid
-
-    @property
-    def start_method(self) -> str:
-        """How the process was started: always ``spawn``."""
-        return "spawn" if isinstance(self._worker.process, SpawnProcess) else "unknown"
 
     def events(self, timeout_s: float) -> Iterator[Event]:
         """Events until the process has ended or the time is over."""

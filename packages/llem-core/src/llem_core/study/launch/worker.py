@@ -29,7 +29,6 @@ from llem_core.study.launch.channel import EventQueue, receive, send
 
 BASELINES = "baselines.json"
 _LONGEST_MESSAGE, _LONGEST_TRACEBACK = 20_000, 8_000
-_SET_CHILD_SUBREAPER = 36
 
 
 def spawned(tasks: Connection, results: Connection, events: Connection, token: str) -> None:
@@ -42,7 +41,7 @@ def spawned(tasks: Connection, results: Connection, events: Connection, token: s
         token: what this process and its descendants are known by.
     """
     _own_group()
-    _die_with_parent(token)
+    _keep(token)
     for message in receive(tasks):
         if isinstance(message, WarmUp):
             warm_up(message.backend)
@@ -136,34 +135,19 @@ def _own_group() -> None:
     with contextlib.suppress(PermissionError):  # it leads a group already
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _keep(token: str) -> None:
+    """Return in a process of which, and of whose descendants, nothing can be left behind."""
+    import multiprocessing
+
+    from llem_core.study.launch.guard import divide
+
+    study = multiprocessing.parent_process()
+    assert study is not None
+    divide(token, study.pid or 0, study.sentinel)
     # They were held back while this process started.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-    if sys.platform == "linux":
-        import ctypes
-
-        # Orphans among its descendants stay its descendants.
-        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _die_with_parent(token: str) -> None:
-    """End this process and all that it started as soon as its parent dies, even by SIGKILL."""
-    import multiprocessing
-    import threading
-    from multiprocessing.connection import wait
-
-    from llem_core.study.launch.guard import death_of, kill_all
-
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    death = death_of(parent.pid or 0)
-    ends = [parent.sentinel] if death is None else [parent.sentinel, death]
-
-    def watch() -> None:
-        wait(ends)
-        kill_all(token)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, name="llem-parent-watch", daemon=True).start()
 
 
 def _capture_output(log: Path) -> None:
