@@ -19,6 +19,8 @@ from llenergymeasure import run_study
 from pairs import compile_sources
 
 PLUGIN = """
+import time
+
 from llem_core.contracts import (
     BackendSection, BackendSpec, Batch, BatchOutput, CheckReport, DeviceInfo, InferenceBackend,
     ModelInfo, RequestOutput, hookimpl,
@@ -42,10 +44,11 @@ class NothingBackend(InferenceBackend):
         return [Batch((prompt.index,), (1,), payload=None, padded_tokens=1) for prompt in prompts]
 
     def generate(self, batch):
-        return BatchOutput(
-            tuple(RequestOutput(index, output_tokens=1) for index in batch.indices),
-            times_missing_reason="nothing is generated",
+        now_s = time.monotonic()
+        request = RequestOutput(
+            index=batch.indices[0], input_tokens=1, output_tokens=1, started_s=now_s, ended_s=now_s
         )
+        return BatchOutput((request,), times_missing_reason="nothing is generated")
 
     def unload(self):
         pass

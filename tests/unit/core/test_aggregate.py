@@ -25,9 +25,12 @@ def process(rank: int, started_s: float, step_s: float, indices: list[int]) -> P
             output_tokens=4,
             started_s=started_s + number,
             ended_s=started_s + number + 4 * step_s,
-            token_times_s=[step_s * (i + 1) for i in range(4)],
+            queued_s=None,
+            first_token_s=started_s + number + step_s,
+            token_times_s=[started_s + number + step_s * (i + 1) for i in range(4)],
             token_ids=[1, 2, 3, 4],
             text=None,
+            error=None,
         )
         for number, index in enumerate(indices)
     ]

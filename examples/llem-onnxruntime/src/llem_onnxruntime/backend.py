@@ -72,11 +72,22 @@ class OnnxRuntimeBackend(InferenceBackend):
         assert self._tokenizer is not None
         inputs: Inputs = batch.payload
         requests = []
-        for index, row in zip(batch.indices, raw.tokens.tolist(), strict=True):
+        rows = zip(batch.indices, batch.input_tokens, raw.tokens.tolist(), strict=True)
+        for index, input_tokens, row in rows:
             ids = _until_end(row, inputs.eos_ids)
             times_s = tuple(raw.times_s[: len(ids)])
-            text = self._tokenizer.decode(ids)
-            requests.append(RequestOutput(index, len(ids), tuple(ids), times_s, text))
+            requests.append(
+                RequestOutput(
+                    index=index,
+                    input_tokens=input_tokens,
+                    output_tokens=len(ids),
+                    started_s=raw.started_s,
+                    ended_s=times_s[-1],
+                    token_times_s=times_s,
+                    token_ids=tuple(ids),
+                    text=self._tokenizer.decode(ids),
+                )
+            )
         return BatchOutput(tuple(requests))
 
     def reset_peak_memory(self) -> None:

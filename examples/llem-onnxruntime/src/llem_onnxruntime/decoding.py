@@ -20,10 +20,12 @@ class Generated:
 
     Attributes:
         tokens: (rows, steps); what follows a row's end means nothing.
-        times_s: when each step's tokens were there, from the start of the batch (s).
+        started_s: when the batch began (monotonic s).
+        times_s: when each step's tokens were there (monotonic s).
     """
 
     tokens: Ints
+    started_s: float
     times_s: list[float]
 
 
@@ -38,12 +40,12 @@ def generate(graph: Graph, inputs: Inputs) -> Generated:
     while True:
         tokens = _choose(logits, inputs, len(steps))
         steps.append(tokens)
-        times_s.append(time.monotonic() - started_s)
+        times_s.append(time.monotonic())
         if inputs.eos_ids:
             ended |= np.isin(tokens, inputs.eos_ids)
         if len(steps) == inputs.most or ended.all():
             walk.close()
-            return Generated(np.stack(steps, axis=1), times_s)
+            return Generated(np.stack(steps, axis=1), started_s, times_s)
         logits = walk.send(tokens)
 
 

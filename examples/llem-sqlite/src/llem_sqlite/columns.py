@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["TEXT", "INTEGER", "REAL"]
-_LATENCIES = ("time_to_first_token", "inter_token_latency", "end_to_end_latency")
+_LATENCIES = (
+    "queue_time",
+    "time_to_first_token",
+    "inter_token_latency",
+    "time_per_output_token",
+    "end_to_end_latency",
+)
 _STATISTICS = ("mean_s", "p50_s", "p90_s", "p95_s", "p99_s")
 
 
@@ -42,7 +48,7 @@ EXPERIMENT = (
     *_plain("TEXT", "", "measurement_config_hash", "started_at", "finished_at"),
     *_plain("TEXT", "", "model", "backend"),
     *_plain("REAL", "s", "duration_s"),
-    *_plain("INTEGER", "1", "n_requests", "input_tokens", "output_tokens"),
+    *_plain("INTEGER", "1", "n_requests", "n_failed_requests", "input_tokens", "output_tokens"),
     *_plain("REAL", "1/s", "output_tokens_per_second", "requests_per_second"),
     *_latencies(),
     *_plain("TEXT", "", "energy_source", "energy_method"),

@@ -68,6 +68,7 @@ def _speed(result: ExperimentResult) -> Block:
     for label, name in (
         ("time to first token", "time_to_first_token"),
         ("between tokens", "inter_token_latency"),
+        ("time per output token", "time_per_output_token"),
         ("end to end", "end_to_end_latency"),
     ):
         statistics: LatencyStatistics | None = getattr(result, name)

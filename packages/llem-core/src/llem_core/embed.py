@@ -117,9 +117,11 @@ class _CallablePlugin:
 
 @dataclass(frozen=True, slots=True)
 class _Raw:
-    """An answer; ``times_s`` of a stream's items, from the start of the call."""
+    """An answer, and when a stream's items came (monotonic s)."""
 
     answer: str | Sequence[Any]
+    started_s: float
+    ended_s: float
     times_s: tuple[float, ...] | None
 
 
@@ -165,19 +167,20 @@ class _CallableBackend(InferenceBackend):
         started_s = time.monotonic()
         answer = self._function(prompt.text or "")
         if isinstance(answer, str | Sequence):
-            return _Raw(answer, None)
+            return _Raw(answer, started_s, time.monotonic(), None)
         items, times_s = [], []
         for item in answer:
             items.append(item)
-            times_s.append(time.monotonic() - started_s)
+            times_s.append(time.monotonic())
             if len(items) == prompt.max_new_tokens:
                 break
-        return _Raw(items, tuple(times_s))
+        ended_s = times_s[-1] if times_s else time.monotonic()
+        return _Raw(items, started_s, ended_s, tuple(times_s))
 
     def collect(self, batch: Batch, raw: object) -> BatchOutput:
         assert isinstance(raw, _Raw)
         prompt: Prompt = batch.payload
-        output = self._output(prompt.index, raw)
+        output = self._output(batch, raw)
         if output.output_tokens > prompt.max_new_tokens:
             raise BackendError(
                 f"the answer to prompt {prompt.index} has {output.output_tokens} tokens, and "
@@ -189,12 +192,24 @@ class _CallableBackend(InferenceBackend):
     def unload(self) -> None:
         pass
 
-    def _output(self, index: int, raw: _Raw) -> RequestOutput:
-        answer = raw.answer
+    def _output(self, batch: Batch, raw: _Raw) -> RequestOutput:
+        answer, ids, text = raw.answer, (), None
         if isinstance(answer, str):
-            return RequestOutput(index, self._count_tokens(answer), text=answer)
-        items: list[Any] = list(answer)
-        if all(isinstance(item, int) for item in items):
-            return RequestOutput(index, len(items), tuple(items), raw.times_s)
-        text = "".join(str(item) for item in items)
-        return RequestOutput(index, len(items), token_times_s=raw.times_s, text=text)
+            text, count = answer, self._count_tokens(answer)
+        else:
+            items: list[Any] = list(answer)
+            count = len(items)
+            if all(isinstance(item, int) for item in items):
+                ids = tuple(items)
+            else:
+                text = "".join(str(item) for item in items)
+        return RequestOutput(
+            index=batch.indices[0],
+            input_tokens=batch.input_tokens[0],
+            output_tokens=count,
+            started_s=raw.started_s,
+            ended_s=raw.ended_s,
+            token_times_s=raw.times_s,
+            token_ids=ids,
+            text=text,
+        )

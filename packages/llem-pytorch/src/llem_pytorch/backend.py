@@ -55,7 +55,7 @@ class _Raw:
     """What ``generate`` leaves behind: all tokens, prompt included, and when they came."""
 
     tokens: torch.Tensor
-    recorder: StepRecorder | None
+    recorder: StepRecorder
 
 
 class PyTorchBackend(InferenceBackend):
@@ -121,10 +121,9 @@ class PyTorchBackend(InferenceBackend):
     def generate(self, batch: Batch) -> _Raw:
         """One call of transformers' ``generate``."""
         inputs: _Inputs = batch.payload
-        recorder = None
+        recorder = StepRecorder(inputs.ids.shape[0], inputs.ids.device)
         arguments: dict[str, Any] = {}
         if not self._has_beams:
-            recorder = StepRecorder(inputs.ids.shape[0], inputs.ids.device)
             arguments["stopping_criteria"] = StoppingCriteriaList([recorder])
         if self._assistant is not None:
             arguments["assistant_model"] = self._assistant
@@ -132,14 +131,14 @@ class PyTorchBackend(InferenceBackend):
             if self.workload.decoder.do_sample:
                 # A batch's outputs must not depend on how long the warm-up took.
                 torch.manual_seed(inputs.seed)
-            if recorder is not None:
-                recorder.start()
+            recorder.start()
             tokens = self._model.generate(
                 inputs=inputs.ids,
                 attention_mask=inputs.mask,
                 generation_config=inputs.settings,
                 **arguments,
             )
+            recorder.end()
         return _Raw(tokens, recorder)
 
     def collect(self, batch: Batch, raw: object) -> BatchOutput:
@@ -148,15 +147,35 @@ class PyTorchBackend(InferenceBackend):
         inputs: _Inputs = batch.payload
         assert self._tokenizer is not None
         start = inputs.ids.shape[1]
-        requests = []
-        for index, row in zip(batch.indices, raw.tokens[:, start:].tolist(), strict=True):
-            ids = _until_end(row, inputs.eos_ids)
-            times = raw.recorder.token_times_s(start, len(ids)) if raw.recorder else None
-            requests.append(
-                RequestOutput(index, len(ids), tuple(ids), times, self._tokenizer.decode(ids))
-            )
+        times = None if self._has_beams else raw.recorder.token_times_s(start)
+        rows = raw.tokens[:, start:].tolist()
+        requests = [
+            self._output(batch, position, _until_end(row, inputs.eos_ids), raw.recorder, times)
+            for position, row in enumerate(rows)
+        ]
         reason = "beam search settles its tokens at the end only" if self._has_beams else None
         return BatchOutput(tuple(requests), times_missing_reason=reason)
+
+    def _output(
+        self,
+        batch: Batch,
+        position: int,
+        ids: list[int],
+        recorder: StepRecorder,
+        times_s: list[float] | None,
+    ) -> RequestOutput:
+        assert self._tokenizer is not None
+        own_s = None if times_s is None else tuple(times_s[: len(ids)])
+        return RequestOutput(
+            index=batch.indices[position],
+            input_tokens=batch.input_tokens[position],
+            output_tokens=len(ids),
+            started_s=recorder.started_s,
+            ended_s=own_s[-1] if own_s else recorder.ended_s(),
+            token_times_s=own_s,
+            token_ids=tuple(ids),
+            text=self._tokenizer.decode(ids),
+        )
 
     def synchronise(self) -> None:
         """Wait for every CUDA device in use."""

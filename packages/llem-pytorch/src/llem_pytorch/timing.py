@@ -29,10 +29,17 @@ class StepRecorder(StoppingCriteria):
         self._marks: list[Any] = []
         self._lengths: list[int] = []
         self._start: Any = None
+        self._end: Any = None
+        self.started_s = 0.0
 
     def start(self) -> None:
-        """Note the start of the batch."""
-        self._start = self._event() if self._cuda else time.monotonic()
+        """Note the start of the batch; ``started_s`` is its monotonic time."""
+        self.started_s = time.monotonic()
+        self._start = self._event() if self._cuda else self.started_s
+
+    def end(self) -> None:
+        """Note that the whole batch is generated."""
+        self._end = self._event() if self._cuda else time.monotonic()
 
     def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         """Note that ``input_ids`` are there; says that no row is finished."""
@@ -40,23 +47,27 @@ class StepRecorder(StoppingCriteria):
         self._lengths.append(input_ids.shape[1])
         return self._never
 
-    def token_times_s(self, prompt_length: int, n_tokens: int) -> tuple[float, ...]:
-        """When each of the first ``n_tokens`` outputs was there, in seconds from the start.
+    def ended_s(self) -> float:
+        """When the whole batch was generated (monotonic s)."""
+        return self._monotonic_s(self._end)
+
+    def token_times_s(self, prompt_length: int) -> list[float]:
+        """When each output position was there (monotonic s), as far as the longest row.
 
         A step that gave several tokens (speculative decoding) gives each the same time.
         """
         times: list[float] = []
         for mark, length in zip(self._marks, self._lengths, strict=True):
-            reached = min(length - prompt_length, n_tokens)
-            if reached > len(times):
-                times.extend([self._since_start(mark)] * (reached - len(times)))
-        return tuple(times)
+            new = length - prompt_length - len(times)
+            if new > 0:
+                times.extend([self._monotonic_s(mark)] * new)
+        return times
 
-    def _since_start(self, mark: Any) -> float:
+    def _monotonic_s(self, mark: Any) -> float:
         if self._cuda:
-            return from_milli(self._start.elapsed_time(mark))
-        elapsed_s: float = mark - self._start
-        return elapsed_s
+            return self.started_s + from_milli(self._start.elapsed_time(mark))
+        at_s: float = mark
+        return at_s
 
     def _event(self) -> Any:
         event = torch.cuda.Event(enable_timing=True)

@@ -213,7 +213,36 @@ class TimesBackwards(Right):
 
 class TimesInMilliseconds(Right):
     def request(self, request: Any) -> Any:
-        return replace(request, token_times_s=tuple(1000 * t for t in request.token_times_s))
+        times_s = tuple(1000 * t for t in request.token_times_s)
+        started_s, ended_s = 1000 * request.started_s, 1000 * request.ended_s
+        return replace(request, started_s=started_s, ended_s=ended_s, token_times_s=times_s)
+
+
+class TimesFromItsStart(Right):
+    def request(self, request: Any) -> Any:
+        times_s = tuple(t - request.started_s for t in request.token_times_s)
+        ended_s = request.ended_s - request.started_s
+        return replace(request, started_s=0.0, ended_s=ended_s, token_times_s=times_s)
+
+
+class EndsBeforeItsLastToken(Right):
+    def request(self, request: Any) -> Any:
+        return replace(request, ended_s=request.started_s)
+
+
+class QueuedBackwards(Right):
+    def request(self, request: Any) -> Any:
+        return replace(request, queued_s=-1.0)
+
+
+class FailsWithTokens(Right):
+    def request(self, request: Any) -> Any:
+        return replace(request, error="the connection was closed")
+
+
+class CountsInputOtherwise(Right):
+    def request(self, request: Any) -> Any:
+        return replace(request, input_tokens=request.input_tokens + 1)
 
 
 class MemoryUnsaid(Right):
@@ -287,12 +316,17 @@ WRONG = [
     ("B18", backend(ForgetsTime)),
     ("B18", backend(Timeless)),
     ("B19", backend(TimesBackwards)),
+    ("B19", backend(EndsBeforeItsLastToken)),
+    ("B19", backend(QueuedBackwards)),
     ("B20", backend(TimesInMilliseconds)),
+    ("B20", backend(TimesFromItsStart)),
     ("B21", backend(MemoryUnsaid)),
     ("B22", backend(MemoryInMebibytes)),
     ("B23", backend(PreparesOnce)),
     ("B23", backend(PreparesOtherwise)),
     ("B24", backend(ConsumesPayload)),
+    ("B25", backend(FailsWithTokens)),
+    ("B26", backend(CountsInputOtherwise)),
 ]
 
 

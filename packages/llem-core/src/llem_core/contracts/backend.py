@@ -112,6 +112,8 @@ class InferenceBackend(ABC):
 
     A whole plugin, in a module that the entry-point group ``llem`` names::
 
+        import time
+
         from llem_core.contracts import (
             Availability, BackendSection, BackendSpec, Batch, BatchOutput, CheckReport,
             DeviceInfo, InferenceBackend, ModelInfo, RequestOutput, hookimpl,
@@ -144,13 +146,19 @@ class InferenceBackend(ABC):
 
             def generate(self, batch):
                 words, limit = batch.payload
-                return (words * limit)[:limit]
+                started_s = time.monotonic()
+                return (words * limit)[:limit], started_s, time.monotonic()
 
             def collect(self, batch, raw):
-                return BatchOutput(
-                    (RequestOutput(batch.indices[0], output_tokens=len(raw)),),
-                    times_missing_reason="echo has no token times",
+                output, started_s, ended_s = raw
+                request = RequestOutput(
+                    index=batch.indices[0],
+                    input_tokens=batch.input_tokens[0],
+                    output_tokens=len(output),
+                    started_s=started_s,
+                    ended_s=ended_s,
                 )
+                return BatchOutput((request,), times_missing_reason="echo has no token times")
 
             def unload(self):
                 pass

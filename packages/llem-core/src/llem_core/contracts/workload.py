@@ -9,24 +9,46 @@ from typing import Any, Literal
 from llem_core.contracts.config import BackendSection, DecoderConfig, LoRAConfig
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOutput:
-    """One finished request.
+    """One request that is over, with times of its own.
+
+    ``started_s``, ``first_token_s``, ``token_times_s`` and ``ended_s`` are moments of
+    ``time.monotonic()``, which all processes of a machine share; ``queued_s`` is a duration.
+    An engine that knows the first and the last token only gives ``first_token_s`` and
+    ``ended_s`` and leaves ``token_times_s`` out.
 
     Attributes:
         index: ``Prompt.index``.
+        input_tokens: tokens of the prompt as the engine counts them, after truncation, padding
+            not counted; 0 where the request failed before they were counted.
         output_tokens: tokens generated up to and including the end-of-sequence token.
-        token_ids: the generated tokens, ``output_tokens`` of them.
-        token_times_s: when each output token was there, in seconds from the start of its
-            batch; as long as ``output_tokens``. ``None`` where the engine cannot tell.
+        started_s: when the engine began to work on it (monotonic s).
+        ended_s: when its last token was there, or it failed (monotonic s); not the end of its
+            batch, which other requests may prolong.
+        queued_s: how long it had waited in the engine before ``started_s`` (s); ``None`` where
+            the engine has no queue, or cannot tell.
+        first_token_s: when its first token was there (monotonic s); ``None`` where the engine
+            cannot tell. The first of ``token_times_s`` where those are given.
+        token_times_s: when each output token was there (monotonic s); as long as
+            ``output_tokens``. Tokens that came together have the same time. ``None`` where the
+            engine cannot tell.
+        token_ids: the generated tokens, ``output_tokens`` of them, or none.
         text: the generated text, where it is at hand.
+        error: why it failed; ``None`` if it did not. A failed request has no output tokens.
     """
 
     index: int
+    input_tokens: int
     output_tokens: int
-    token_ids: tuple[int, ...] = ()
+    started_s: float
+    ended_s: float
+    queued_s: float | None = None
+    first_token_s: float | None = None
     token_times_s: tuple[float, ...] | None = None
+    token_ids: tuple[int, ...] = ()
     text: str | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +56,9 @@ class BatchOutput:
     """What one batch gave, in the order of ``Batch.indices``.
 
     Attributes:
-        requests: one for each request of the batch.
-        times_missing_reason: why requests have no ``token_times_s``.
+        requests: one for each request of the batch, failed ones too.
+        times_missing_reason: why requests have no ``token_times_s``, and perhaps no
+            ``first_token_s``.
     """
 
     requests: tuple[RequestOutput, ...]

@@ -18,7 +18,7 @@ from llem_core.measure.baseline.cache import BaselineCache
 from llem_core.measure.baseline.checks import is_unsound
 from llem_core.measure.baseline.record import BaselineReadings, Baselines
 from llem_core.measure.drive.data_parallel import DataParallelEngine
-from llem_core.measure.drive.engine import Engine, LocalEngine
+from llem_core.measure.drive.engine import Engine, LocalEngine, reject_failures
 from llem_core.measure.energy.meter import SESSION, Meter
 from llem_core.measure.energy.phases import passes_for
 from llem_core.measure.energy.select import start_sampler
@@ -155,6 +155,7 @@ class _Run:
         engine.run()
         self.readings.measured = meter.end(Phase.MEASURE)
         processes = engine.collect()
+        reject_failures(processes)
         if self.config.energy.phase_energy and meter.active:
             self.phase_passes(engine, meter)
         return infos, processes

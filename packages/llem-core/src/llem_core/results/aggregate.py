@@ -17,12 +17,15 @@ class Aggregate:
 
     Attributes:
         started_s, ended_s: first start and last end of any process (monotonic s).
-        input_tokens, output_tokens: sums over all requests.
-        requests: all requests, by index.
-        time_to_first_token: from the start of a request's batch to its first token.
+        input_tokens, output_tokens: sums over all finished requests.
+        requests: the finished requests, by index.
+        failed: those that ended with an error, by index; in none of the figures.
+        queue_time: waiting in the engine before it began a request.
+        time_to_first_token: from the engine's start of a request to its first token.
         inter_token_latency: times between consecutive tokens of one request, pooled.
-        end_to_end_latency: from the start of a request's batch to its end.
-        times_missing_reason: why the first two are ``None``.
+        time_per_output_token: of each request, (last − first token) / (tokens − 1).
+        end_to_end_latency: from the engine's start of a request to its last token.
+        times_missing_reason: why latencies by token are ``None``.
         weights_bytes, peak_memory_bytes: sums; ``None`` if any process has none.
         memory_reason: why ``peak_memory_bytes`` is ``None``.
     """
@@ -34,8 +37,11 @@ class Aggregate:
     padded_tokens: int
     truncated: int
     requests: tuple[RequestRecord, ...]
+    failed: tuple[RequestRecord, ...]
+    queue_time: LatencyStatistics | None
     time_to_first_token: LatencyStatistics | None
     inter_token_latency: LatencyStatistics | None
+    time_per_output_token: LatencyStatistics | None
     end_to_end_latency: LatencyStatistics | None
     times_missing_reason: str | None
     weights_bytes: int | None
@@ -56,13 +62,13 @@ def aggregate_results(processes: Sequence[ProcessResult]) -> Aggregate:
     """
     if not processes:
         raise ExperimentError("there are no process results to aggregate; did any process run?")
-    requests = sorted((r for p in processes for r in p.requests), key=lambda r: r.index)
-    indices = [request.index for request in requests]
+    every = sorted((r for p in processes for r in p.requests), key=lambda r: r.index)
+    indices = [request.index for request in every]
     if len(set(indices)) != len(indices):
         raise ExperimentError("two processes ran the same request; their shares overlap")
-    timed = [r for r in requests if r.token_times_s]
+    requests = [r for r in every if r.error is None]
     missing = next((p.times_missing_reason for p in processes if p.times_missing_reason), None)
-    if not timed and missing is None:
+    if missing is None and not any(r.output_tokens for r in requests):
         missing = "no request has an output token"
     memory_reason = next((p.memory_reason for p in processes if p.memory_reason), None)
     return Aggregate(
@@ -73,9 +79,12 @@ def aggregate_results(processes: Sequence[ProcessResult]) -> Aggregate:
         padded_tokens=sum(p.padded_tokens for p in processes),
         truncated=sum(p.truncated for p in processes),
         requests=tuple(requests),
-        time_to_first_token=latency_statistics(_first_token_times(timed)),
-        inter_token_latency=latency_statistics(_inter_token_times(timed)),
-        end_to_end_latency=latency_statistics(r.ended_s - r.started_s for r in requests),
+        failed=tuple(r for r in every if r.error is not None),
+        queue_time=_statistics(r.queued_s for r in requests),
+        time_to_first_token=_statistics(r.time_to_first_token_s for r in requests),
+        inter_token_latency=latency_statistics(_inter_token_times(requests)),
+        time_per_output_token=_statistics(r.time_per_output_token_s for r in requests),
+        end_to_end_latency=latency_statistics(r.end_to_end_s for r in requests),
         times_missing_reason=missing,
         weights_bytes=_sum(p.weights_bytes for p in processes),
         peak_memory_bytes=_sum(p.peak_memory_bytes for p in processes),
@@ -83,10 +92,8 @@ def aggregate_results(processes: Sequence[ProcessResult]) -> Aggregate:
     )
 
 
-def _first_token_times(requests: Iterable[RequestRecord]) -> Iterable[float]:
-    for request in requests:
-        if request.token_times_s:
-            yield request.token_times_s[0]
+def _statistics(samples_s: Iterable[float | None]) -> LatencyStatistics | None:
+    return latency_statistics(sample for sample in samples_s if sample is not None)
 
 
 def _inter_token_times(requests: Iterable[RequestRecord]) -> Iterable[float]:

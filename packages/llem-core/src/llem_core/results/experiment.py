@@ -38,7 +38,10 @@ class ExperimentResult(BaseModel):
     finished_at: str = Field(description="When it ended (ISO 8601, UTC).")
 
     duration_s: float = Field(description="Length of the measured window (s).")
-    n_requests: int = Field(description="Requests measured.")
+    n_requests: int = Field(description="Requests that were finished.")
+    n_failed_requests: int = Field(
+        description="Requests that ended with an error; their tokens and times are in no figure."
+    )
     input_tokens: int = Field(description="Prompt tokens, padding not counted.")
     output_tokens: int = Field(description="Tokens generated.")
     padded_input_tokens: int = Field(description="Positions computed in prefill, padding included.")
@@ -46,14 +49,20 @@ class ExperimentResult(BaseModel):
     output_tokens_per_second: float = Field(description="Output tokens over duration_s (1/s).")
     requests_per_second: float = Field(description="Requests over duration_s (1/s).")
 
+    queue_time: LatencyStatistics | None = Field(
+        description="Waiting in the engine before it began a request; in none of the others."
+    )
     time_to_first_token: LatencyStatistics | None = Field(
-        description="From the start of a request's batch to its first token."
+        description="From the engine's start of a request to its first token."
     )
     inter_token_latency: LatencyStatistics | None = Field(
         description="Between consecutive tokens of one request."
     )
+    time_per_output_token: LatencyStatistics | None = Field(
+        description="Of each request: from its first to its last token, over its tokens less one."
+    )
     end_to_end_latency: LatencyStatistics | None = Field(
-        description="From the start of a request's batch to the end of that batch."
+        description="From the engine's start of a request to its last token."
     )
 
     energy_source: str | None = Field(description="Sampler whose reading is the energy of record.")
@@ -147,10 +156,17 @@ class ExperimentResult(BaseModel):
         return None if getattr(self, name) is not None else self.unavailable.get(name, "")
 
 
-QUANTITIES = (
+LATENCIES = (
+    "queue_time",
     "time_to_first_token",
     "inter_token_latency",
+    "time_per_output_token",
     "end_to_end_latency",
+)
+"""Fields that are statistics of a latency."""
+
+QUANTITIES = (
+    *LATENCIES,
     "energy_total_j",
     "energy_adjusted_j",
     "energy_per_output_token_j",

@@ -27,7 +27,7 @@ _STRICT = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_na
 
 
 class RequestRecord(BaseModel):
-    """One finished request. Times are seconds of the monotonic clock, common to all processes."""
+    """One request that is over. Moments are of the monotonic clock, common to all processes."""
 
     model_config = _STRICT
 
@@ -35,13 +35,41 @@ class RequestRecord(BaseModel):
     batch: int = Field(description="Which batch of its process it ran in, from 0.")
     input_tokens: int = Field(description="Tokens of the prompt, padding not counted.")
     output_tokens: int = Field(description="Tokens generated, the end-of-sequence token included.")
-    started_s: float = Field(description="When its batch started (monotonic s).")
-    ended_s: float = Field(description="When its batch was finished (monotonic s).")
+    started_s: float = Field(description="When the engine began it (monotonic s).")
+    ended_s: float = Field(description="When its last token was there, or it failed (monotonic s).")
+    queued_s: float | None = Field(
+        description="How long it waited in the engine before started_s (s); null where unknown."
+    )
+    first_token_s: float | None = Field(
+        description="When its first token was there (monotonic s); null where unknown."
+    )
     token_times_s: list[float] | None = Field(
-        description="When each output token was there, from started_s (s); null where unknown."
+        description="When each output token was there (monotonic s); null where unknown."
     )
     token_ids: list[int] = Field(description="The generated tokens.")
     text: str | None = Field(description="The generated text, where the backend decodes it.")
+    error: str | None = Field(description="Why it failed; null if it did not.")
+
+    @property
+    def end_to_end_s(self) -> float:
+        """From the engine's start of the request to its last token (s)."""
+        return self.ended_s - self.started_s
+
+    @property
+    def time_to_first_token_s(self) -> float | None:
+        """From the engine's start of the request to its first token (s)."""
+        return None if self.first_token_s is None else self.first_token_s - self.started_s
+
+    @property
+    def time_per_output_token_s(self) -> float | None:
+        """(last token − first token) / (output tokens − 1), in seconds.
+
+        ``None`` with less than two tokens, or without the first one's time.
+        """
+        if self.first_token_s is None or self.output_tokens < 2:
+            return None
+        last_s = self.token_times_s[-1] if self.token_times_s else self.ended_s
+        return (last_s - self.first_token_s) / (self.output_tokens - 1)
 
 
 class ProcessResult(BaseModel):

@@ -46,7 +46,8 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         buffers = [valid, _offsets(map(len, lists))]
         return pa.Array.from_buffers(kind, len(values), buffers, children=[items])
     if pa.types.is_string(kind):
-        texts = [b"" if value is None else value.encode() for value in values]
+        # A lone surrogate, which UTF-8 has no bytes for, is written as Python would escape it.
+        texts = [b"" if v is None else v.encode("utf-8", "backslashreplace") for v in values]
         buffers = [valid, _offsets(map(len, texts)), pa.py_buffer(b"".join(texts))]
     else:
         numbers = array(_TYPECODES[kind], (0 if value is None else value for value in values))

@@ -12,9 +12,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from llem_core.contracts.sink import FinishedExperiment, FinishedRun, FinishedStudy, ResultSink
 from llem_core.files import write_atomically
-from llem_core.results.experiment import ExperimentResult
+from llem_core.results.experiment import LATENCIES, ExperimentResult
 
-_LATENCIES = ("time_to_first_token", "inter_token_latency", "end_to_end_latency")
 _LATENCY_STATISTICS = ("mean_s", "p50_s", "p90_s", "p95_s", "p99_s")
 _RUN_COLUMNS = ("position", "config_hash", "label", "cycle", "status", "error", "result_file")
 
@@ -51,7 +50,7 @@ def row(result: ExperimentResult) -> dict[str, Any]:
 def _columns() -> Iterator[tuple[str, str, str]]:
     """Each column with the field that it is read from and, for a latency, the statistic."""
     for name, field in ExperimentResult.model_fields.items():
-        if name in _LATENCIES:
+        if name in LATENCIES:
             for statistic in _LATENCY_STATISTICS:
                 yield f"{name}_{statistic}", name, statistic
         elif _is_plain(field.annotation):

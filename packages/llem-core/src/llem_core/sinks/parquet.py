@@ -40,10 +40,19 @@ REQUESTS_SCHEMA = pa.schema(
         _field("batch", pa.int64(), "Batch of that process that it ran in, from 0."),
         _field("input_tokens", pa.int64(), "Tokens of the prompt, padding not counted."),
         _field("output_tokens", pa.int64(), "Tokens generated."),
-        _field("started_s", pa.float64(), "Start of its batch, from the start of the experiment."),
-        _field("ended_s", pa.float64(), "End of its batch, from the start of the experiment."),
+        _field(
+            "started_s",
+            pa.float64(),
+            "When the engine began it, from the start of the experiment (s).",
+        ),
+        _field("ended_s", pa.float64(), "Its last token, or its failure, from the same start (s)."),
+        _field("queued_s", pa.float64(), "Waiting in the engine before started_s (s)."),
+        _field("time_to_first_token_s", pa.float64(), "From started_s to its first token (s)."),
+        _field("time_per_output_token_s", pa.float64(), "(last - first token) / (tokens - 1) (s)."),
         _field("token_times_s", pa.list_(pa.float64()), "Each token, from started_s (s)."),
         _field("token_ids", pa.list_(pa.int64()), "The generated tokens."),
+        _field("text", pa.string(), "The generated text, where the backend decodes it."),
+        _field("error", pa.string(), "Why it failed; null if it did not."),
     ]
 )
 
@@ -91,8 +100,13 @@ def _requests(finished: FinishedExperiment) -> Any:
             request.output_tokens,
             request.started_s - finished.started_s,
             request.ended_s - finished.started_s,
-            request.token_times_s,
+            request.queued_s,
+            request.time_to_first_token_s,
+            request.time_per_output_token_s,
+            request.token_times_s and [t - request.started_s for t in request.token_times_s],
             request.token_ids,
+            request.text,
+            request.error,
         )
         for process in finished.processes
         for request in process.requests

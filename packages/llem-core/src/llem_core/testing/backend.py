@@ -73,7 +73,7 @@ class ScriptedBackend(InferenceBackend):
                 scripted={"first_token_time_s": 0.02, "token_time_s": 0.001},
             )
         assert made[0].calls[:2] == ["load", "prepare"]
-        assert result.time_to_first_token.mean_s == 0.02
+        assert round(result.time_to_first_token.mean_s, 6) == 0.02
     """
 
     def __init__(self, workload: Workload) -> None:
@@ -103,28 +103,33 @@ class ScriptedBackend(InferenceBackend):
         groups = [prompts[start : start + size] for start in range(0, len(prompts), size)]
         return [self._batch(group) for group in groups]
 
-    def generate(self, batch: Batch) -> list[tuple[int, ...]]:
+    def generate(self, batch: Batch) -> tuple[float, list[int]]:
         """Wait for the longest output's time."""
         self._step("generate")
         limits: list[int] = batch.payload
         lengths = [min(self.section.output_tokens or limit, limit) for limit in limits]
+        started_s = time.monotonic()
         time.sleep(max(self._times_s(max(lengths)), default=0.0))
-        return [tuple(range(length)) for length in lengths]
+        return started_s, lengths
 
     def collect(self, batch: Batch, raw: object) -> BatchOutput:
-        """Outputs with evenly spaced token times."""
-        assert isinstance(raw, list)
-        return BatchOutput(
-            tuple(
-                RequestOutput(
-                    index=index,
-                    output_tokens=len(ids),
-                    token_ids=ids,
-                    token_times_s=self._times_s(len(ids)),
-                    text=f"output {index}",
-                )
-                for index, ids in zip(batch.indices, raw, strict=True)
-            )
+        """Outputs with evenly spaced token times; each ends with its own last token."""
+        assert isinstance(raw, tuple)
+        started_s, lengths = raw
+        rows = zip(batch.indices, batch.input_tokens, lengths, strict=True)
+        return BatchOutput(tuple(self._output(started_s, *row) for row in rows))
+
+    def _output(self, started_s: float, index: int, n_input: int, n_output: int) -> RequestOutput:
+        times_s = tuple(started_s + time_s for time_s in self._times_s(n_output))
+        return RequestOutput(
+            index=index,
+            input_tokens=n_input,
+            output_tokens=n_output,
+            started_s=started_s,
+            ended_s=times_s[-1] if times_s else started_s,
+            token_times_s=times_s,
+            token_ids=tuple(range(n_output)),
+            text=f"output {index}",
         )
 
     def synchronise(self) -> None:

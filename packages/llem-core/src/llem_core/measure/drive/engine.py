@@ -12,12 +12,18 @@ from typing import Protocol
 
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.backend import InferenceBackend, ModelInfo
-from llem_core.contracts.workload import Batch, BatchOutput, Prompt
+from llem_core.contracts.workload import Batch, BatchOutput, Prompt, RequestOutput
 from llem_core.errors import BackendError, LLEMError
 from llem_core.measure.drive.warmup import Progress, warm_up
 from llem_core.measure.drive.window import WindowRun, run_batches, settle
 from llem_core.plugins import plugins
 from llem_core.results.process import ProcessResult, RequestRecord, WarmupResult
+
+_CLOCK_SLACK_S = 0.1
+"""How far a device's clock may stray from the host's over a window (s)."""
+
+MOST_FAILED = 0.05
+"""Share of the requests that may fail before the run does."""
 
 
 @contextlib.contextmanager
@@ -184,6 +190,21 @@ class LocalEngine:
         return self._backend
 
 
+def reject_failures(processes: Sequence[ProcessResult]) -> None:
+    """See that enough requests were finished for the figures to speak of the workload.
+
+    Raises:
+        BackendError: more than ``MOST_FAILED`` of them failed.
+    """
+    requests = [request for process in processes for request in process.requests]
+    failed = [request for request in requests if request.error is not None]
+    if len(failed) > MOST_FAILED * len(requests):
+        raise BackendError(
+            f"{len(failed)} of {len(requests)} requests failed, and {MOST_FAILED:.0%} may; the "
+            f"first, request {failed[0].index}: {failed[0].error}"
+        )
+
+
 def _check_batches(batches: Sequence[Batch], prompts: Sequence[Prompt]) -> None:
     given = sorted(prompt.index for prompt in prompts)
     if sorted(index for batch in batches for index in batch.indices) != given:
@@ -197,26 +218,36 @@ def _records(
     batches: Sequence[Batch], outputs: Sequence[BatchOutput], run: WindowRun
 ) -> list[RequestRecord]:
     records = []
-    for number, (batch, output, mark) in enumerate(zip(batches, outputs, run.marks, strict=True)):
+    for number, (batch, output) in enumerate(zip(batches, outputs, strict=True)):
         by_index = {request.index: request for request in output.requests}
-        for index, input_tokens in zip(batch.indices, batch.input_tokens, strict=True):
+        for index in batch.indices:
             if index not in by_index:
                 raise BackendError(f"the backend returned no output for request {index}")
-            request = by_index[index]
-            times = request.token_times_s
-            last_s = max((t[-1] for r in output.requests if (t := r.token_times_s)), default=0.0)
-            records.append(
-                RequestRecord(
-                    index=index,
-                    batch=number,
-                    input_tokens=input_tokens,
-                    output_tokens=request.output_tokens,
-                    started_s=mark[0],
-                    # generate may return before its device is done: the last token tells.
-                    ended_s=min(max(mark[1], mark[0] + last_s), run.ended_s),
-                    token_times_s=None if times is None else list(times),
-                    token_ids=list(request.token_ids),
-                    text=request.text,
-                )
-            )
+            records.append(_record(by_index[index], number, run))
     return records
+
+
+def _record(request: RequestOutput, batch: int, run: WindowRun) -> RequestRecord:
+    earliest_s, latest_s = run.started_s - _CLOCK_SLACK_S, run.ended_s + _CLOCK_SLACK_S
+    if not earliest_s <= request.started_s <= request.ended_s <= latest_s:
+        raise BackendError(
+            f"the backend says that request {request.index} ran from {request.started_s:.3f} to "
+            f"{request.ended_s:.3f} s, and it was given from {run.started_s:.3f} to "
+            f"{run.ended_s:.3f} s; a RequestOutput's times are those of time.monotonic()"
+        )
+    times = request.token_times_s
+    first_s = request.first_token_s
+    return RequestRecord(
+        index=request.index,
+        batch=batch,
+        input_tokens=request.input_tokens,
+        output_tokens=request.output_tokens,
+        started_s=request.started_s,
+        ended_s=request.ended_s,
+        queued_s=request.queued_s,
+        first_token_s=times[0] if times and first_s is None else first_s,
+        token_times_s=None if times is None else list(times),
+        token_ids=list(request.token_ids),
+        text=request.text,
+        error=request.error,
+    )

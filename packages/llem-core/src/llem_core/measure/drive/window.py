@@ -17,13 +17,11 @@ class WindowRun:
 
     Attributes:
         started_s, ended_s: monotonic times of its edges, the device idle at both.
-        marks: start and end of each ``generate`` call (monotonic s).
         raw: what each ``generate`` call returned.
     """
 
     started_s: float
     ended_s: float
-    marks: list[tuple[float, float]]
     raw: list[object]
 
 
@@ -42,13 +40,8 @@ def run_batches(backend: InferenceBackend, batches: Sequence[Batch]) -> WindowRu
     """Generate all batches in order, with the devices synchronised at both edges."""
     clock = time.monotonic
     generate = backend.generate
-    marks: list[tuple[float, float]] = []
-    raw: list[object] = []
     backend.synchronise()
     started_s = clock()
-    for batch in batches:
-        batch_started_s = clock()
-        raw.append(generate(batch))
-        marks.append((batch_started_s, clock()))
+    raw = [generate(batch) for batch in batches]
     backend.synchronise()
-    return WindowRun(started_s, clock(), marks, raw)
+    return WindowRun(started_s, clock(), raw)

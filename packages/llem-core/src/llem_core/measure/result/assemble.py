@@ -25,7 +25,7 @@ from llem_core.measure.result.warnings import (
 )
 from llem_core.results.aggregate import Aggregate, aggregate_results
 from llem_core.results.energy import BaselinePower
-from llem_core.results.experiment import QUANTITIES, ExperimentResult
+from llem_core.results.experiment import LATENCIES, QUANTITIES, ExperimentResult
 from llem_core.results.model import ModelRecord
 from llem_core.results.process import ProcessResult, ProcessSummary
 
@@ -109,6 +109,7 @@ def _speed_fields(aggregate: Aggregate) -> dict[str, Any]:
     return {
         "duration_s": aggregate.duration_s,
         "n_requests": len(requests),
+        "n_failed_requests": len(aggregate.failed),
         "input_tokens": aggregate.input_tokens,
         "output_tokens": aggregate.output_tokens,
         "padded_input_tokens": aggregate.padded_tokens,
@@ -122,19 +123,12 @@ def _speed_fields(aggregate: Aggregate) -> dict[str, Any]:
 
 
 def _latency_fields(aggregate: Aggregate, unavailable: dict[str, str]) -> dict[str, Any]:
+    latencies = {name: getattr(aggregate, name) for name in LATENCIES}
     reason = aggregate.times_missing_reason or "no request has two output tokens"
-    for name, value in (
-        ("time_to_first_token", aggregate.time_to_first_token),
-        ("inter_token_latency", aggregate.inter_token_latency),
-        ("end_to_end_latency", aggregate.end_to_end_latency),
-    ):
-        if value is None:
-            unavailable[name] = reason
-    return {
-        "time_to_first_token": aggregate.time_to_first_token,
-        "inter_token_latency": aggregate.inter_token_latency,
-        "end_to_end_latency": aggregate.end_to_end_latency,
-    }
+    unavailable.update({name: reason for name, value in latencies.items() if value is None})
+    if aggregate.queue_time is None:
+        unavailable["queue_time"] = "the backend tells of no queue"
+    return latencies
 
 
 def _memory_fields(

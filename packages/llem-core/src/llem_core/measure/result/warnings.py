@@ -80,6 +80,12 @@ def _workload_warnings(
     config: ExperimentConfig, processes: Sequence[ProcessResult], aggregate: Aggregate
 ) -> list[str]:
     found = []
+    if aggregate.failed:
+        first = aggregate.failed[0]
+        found.append(
+            f"{len(aggregate.failed)} of {config.n} requests failed and are in no figure but the "
+            f"energy; the first, request {first.index}: {first.error}"
+        )
     unsteady = [p for p in processes if p.warmup is not None and p.warmup.converged is False]
     if unsteady:
         found.append(

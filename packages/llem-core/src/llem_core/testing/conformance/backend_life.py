@@ -31,12 +31,13 @@ class Ran:
     Attributes:
         batch: the batch.
         output: what it gave.
-        elapsed_s: from the call of ``generate`` to the return of ``synchronise`` (s).
+        started_s, ended_s: call of ``generate``, and return of ``synchronise`` (monotonic s).
     """
 
     batch: Batch
     output: BatchOutput
-    elapsed_s: float
+    started_s: float
+    ended_s: float
 
 
 @dataclass
@@ -137,8 +138,9 @@ def run(backend: InferenceBackend, batch: Batch) -> Ran:
     started_s = time.monotonic()
     raw = backend.generate(batch)
     backend.synchronise()
-    elapsed_s = time.monotonic() - started_s
-    return Ran(batch, _expect(backend.collect(batch, raw), BatchOutput, "collect"), elapsed_s)
+    ended_s = time.monotonic()
+    output = _expect(backend.collect(batch, raw), BatchOutput, "collect")
+    return Ran(batch, output, started_s, ended_s)
 
 
 def tokens(batches: Sequence[Batch]) -> dict[int, int]:

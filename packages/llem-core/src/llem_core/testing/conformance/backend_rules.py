@@ -159,34 +159,42 @@ class BackendContract(BackendLife):
         """
         for _, request, ran in self.life().requests():
             times = request.token_times_s
+            if request.error is not None:
+                continue
             if times is None and not (ran.output.times_missing_reason or "").strip():
                 breach("there are no token times, and no times_missing_reason")
             if times is not None and len(times) != request.output_tokens:
                 breach(f"{len(times)} times for {request.output_tokens} tokens")
 
-    @rule("B19", "token-times-ordered", "count each time from the start of the batch.")
-    def test_b19_token_times_ordered(self) -> None:
-        """Token times are not negative and do not decrease.
+    @rule("B19", "request-times-ordered", "note the moments in the order in which they come.")
+    def test_b19_request_times_ordered(self) -> None:
+        """A request starts, has its first token, its other tokens, and ends, in this order; it
+        has not been queued for a negative time.
 
-        Inter-token latency is the difference of neighbours.
+        Inter-token latency is the difference of neighbours, and no latency is negative.
         """
         for _, request, _ in self.life().requests():
-            times = request.token_times_s or ()
-            if times and times[0] < 0:
-                breach(f"the first token came {-times[0]:g} s before its batch started")
-            if any(later < earlier for earlier, later in pairwise(times)):
-                breach(f"the times {times[:8]} decrease")
+            tokens_s = request.token_times_s or ()
+            if request.first_token_s is not None:
+                tokens_s = (request.first_token_s, *tokens_s)
+            moments = (request.started_s, *tokens_s, request.ended_s)
+            if any(later < earlier for earlier, later in pairwise(moments)):
+                breach(f"from its start to its end, the times {moments[:8]} decrease")
+            if request.queued_s is not None and request.queued_s < 0:
+                breach(f"queued_s is {request.queued_s:g}")
 
-    @rule("B20", "token-times-in-seconds", "give seconds from the call of `generate`.")
-    def test_b20_token_times_in_seconds(self) -> None:
-        """The last token's time lies within the time that generating took, in seconds.
+    @rule("B20", "request-times-in-batch", "give times of time.monotonic(), in seconds.")
+    def test_b20_request_times_in_batch(self) -> None:
+        """A request starts and ends within the time that its batch took.
 
-        Milliseconds, or times of another clock, end far beyond it.
+        Durations, milliseconds, or times of another clock lie far outside of it.
         """
         for _, request, ran in self.life().requests():
-            last_s = max(request.token_times_s or (0.0,))
-            if last_s > 1.1 * ran.elapsed_s + _SLACK_S:
-                breach(f"the last token came after {last_s:g} s, of {ran.elapsed_s:.3g} s in all")
+            early_s, late_s = ran.started_s - request.started_s, request.ended_s - ran.ended_s
+            if early_s > _SLACK_S:
+                breach(f"a request started {early_s:g} s before its batch")
+            if late_s > _SLACK_S:
+                breach(f"a request ended {late_s:g} s after its batch")
 
     @rule("B21", "memory-told", "give peak_bytes, or None and the reason; never 0 for unknown.")
     def test_b21_memory_told(self) -> None:
@@ -249,3 +257,27 @@ class BackendContract(BackendLife):
         )
         if first != again:
             breach(f"a batch gave {first} tokens, and then {again}")
+
+    @rule("B25", "failed-without-tokens", "give a failed request its error, and no tokens.")
+    def test_b25_failed_without_tokens(self) -> None:
+        """A request with an `error` says what failed, and has no output tokens; the requests of
+        these rules do not fail.
+
+        Tokens of a request that nobody got would make the others look cheaper.
+        """
+        for _, request, _ in self.life().requests():
+            if request.error is not None and request.output_tokens:
+                breach(f"a failed request has {request.output_tokens} output tokens")
+            if request.error is not None:
+                breach(f"request {request.index} failed: {request.error or 'no reason is given'}")
+
+    @rule("B26", "input-told-twice", "count a request's input tokens as its batch does.")
+    def test_b26_input_told_twice(self) -> None:
+        """A request has as many input tokens as its batch said beforehand.
+
+        The one is what was asked for, the other what the engine computed.
+        """
+        for _, request, ran in self.life().requests():
+            said = tokens([ran.batch])[request.index]
+            if request.input_tokens != said:
+                breach(f"{request.input_tokens} input tokens, and its batch says {said}")
