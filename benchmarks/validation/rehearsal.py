@@ -91,8 +91,7 @@ def simulated_machine() -> Iterator[None]:
     What a probe finds of the simulated GPU is kept in a folder that is removed again.
     """
     curve = WorkCurve()
-    gpu = SimulatedGpu(curve=curve, uuid=UUID, name="SIMULATED GPU")
-    with _own_data_folder(), simulated_driver([gpu]) as now:
+    with simulated_gpu(SimulatedGpu(curve=curve, uuid=UUID, name="SIMULATED GPU")) as now:
         create: Callable[[Workload], InferenceBackend]
         create = partial(WorkingBackend, curve=curve, now=now)
         plugins = Plugins()
@@ -101,6 +100,17 @@ def simulated_machine() -> Iterator[None]:
         plugins.register(FakePlugin(backends=[scripted_backend(create=create)]), "scripted")
         with use_plugins(plugins):
             yield
+
+
+@contextlib.contextmanager
+def simulated_gpu(gpu: SimulatedGpu) -> Iterator[Callable[[], float]]:
+    """Within the block this process sees one simulated GPU, and keeps nothing of it.
+
+    Yields:
+        Seconds since the start of the simulation.
+    """
+    with _own_data_folder(), simulated_driver([gpu]) as now:
+        yield now
 
 
 @contextlib.contextmanager

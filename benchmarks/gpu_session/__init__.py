@@ -1,0 +1,1 @@
+"""A session of seven minutes on a lent NVIDIA GPU: prepared, rehearsed, and bounded."""
