@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
-from llem_cli.live import LiveLine, can_rewrite, cut, displayed
+from llem_cli.show.live import LiveLine, can_rewrite, cut, displayed
+from llem_cli.show.study_progress import StudyProgress, bar
 from llem_cli.signals import Interruption
-from llem_cli.study_progress import StudyProgress, bar
 from llem_core.events import (
     Event,
     ExperimentStarted,

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from llem_cli.summary import summarise
+from llem_cli.show.summary import summarise
 from llem_core.api import run_experiment
 from llem_core.contracts import Availability, SamplerSpec
 from llem_core.plugins import Plugins

@@ -32,12 +32,12 @@ def config(session: Session, schema: str | None, probe: bool, as_json: bool, ver
     session.verbose = verbose
     if schema is not None and probe:
         raise click.UsageError("--schema and --probe exclude each other.")
-    from llem_cli.machine import describe_machine, describe_schema
-    from llem_cli.output import stdout_reserved, write_result
+    from llem_cli.show.machine import describe_machine, describe_schema
+    from llem_cli.show.output import stdout_reserved, write_result
 
     with stdout_reserved():
         if probe:
-            from llem_cli.probe import describe_probe
+            from llem_cli.show.probe import describe_probe
 
             text = describe_probe(as_json)
         else:

@@ -10,17 +10,9 @@ from llem_core.errors import ConfigError
 from llem_core.study.pace import StudyEstimate
 from llem_core.units import format_duration
 
-from llem_cli.output import note
-from llem_cli.table import counted
-
-
-def size(study: StudyConfig) -> str:
-    """How large a study is, such as ``4 configurations × 3 cycles = 12 runs``."""
-    n_configurations, n_cycles = len(study.experiments), study.execution.n_cycles
-    return (
-        f"{counted(n_configurations, 'configuration')} × {counted(n_cycles, 'cycle')} = "
-        f"{counted(n_configurations * n_cycles, 'run')}"
-    )
+from llem_cli.show.output import note
+from llem_cli.show.study_summary import runs_of
+from llem_cli.show.table import counted
 
 
 def wall_time(estimate: StudyEstimate) -> str:
@@ -46,8 +38,9 @@ def confirm(study: StudyConfig, n_left: int, estimate: StudyEstimate, *, yes: bo
     cap = study.execution.max_experiments
     if yes or n_left <= cap:
         return True
+    size = runs_of(len(study.experiments), study.execution.n_cycles)
     told = (
-        f"The study {study.name} has {counted(n_left, 'run')} to do ({size(study)}), more than "
+        f"The study {study.name} has {counted(n_left, 'run')} to do ({size}), more than "
         f"the cap of {cap} (execution.max_experiments); estimated wall time: "
         f"{wall_time(estimate)}."
     )

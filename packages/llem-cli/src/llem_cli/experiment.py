@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from llem_cli.overrides import Flags
-from llem_cli.request import Request
-from llem_cli.resolve import Resolved, resolve
-from llem_cli.session import Session
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from llem_core.config.layers import merge
+from llem_core.config.loader import QUICKSTART, environment_settings, load_experiment_config
+from llem_core.config.user import load_user_config
+
+from llem_cli.options import Flags, Request, output_folder, plugin_notes
+from llem_cli.plan import Resolved, plan
+from llem_cli.session import FAILED, Session
 
 
-def run_experiment_request(request: Request, flags: Flags, session: Session) -> tuple[int, str]:
+def run_experiment_request(
+    request: Request, flags: Flags, content: Mapping[str, Any], session: Session
+) -> tuple[int, str]:
     """Measure one experiment, or say what would be measured.
+
+    Args:
+        request: what was asked for.
+        flags: settings of the experiment.
+        content: what is in the experiment's file.
+        session: has the signal that ends the program.
 
     Returns:
         The exit code, and what belongs on stdout.
@@ -17,28 +32,43 @@ def run_experiment_request(request: Request, flags: Flags, session: Session) -> 
     Raises:
         LLEMError: there is no result.
     """
-    resolved = resolve(request.config, flags, request.output)
+    # Pauses belong to studies; one experiment has none to leave out.
+    resolved = _resolve(request, replace(flags, no_gaps=False), content)
     for remark in resolved.notes:
         request.tell(remark)
-    if request.dry_run:
-        return _plan(request, resolved)
-    return _measure(request, resolved, session)
+    return _plan(request, resolved) if request.dry_run else _measure(request, resolved, session)
+
+
+def _resolve(request: Request, flags: Flags, content: Mapping[str, Any]) -> Resolved:
+    """The experiment with all layers over and under its file, and where its results go.
+
+    Raises:
+        ConfigError: the file, a variable or a flag cannot be used.
+    """
+    settings, remarks = environment_settings()
+    overrides = flags.overrides(merge(content, settings))
+    path = request.config
+    default = QUICKSTART if path is None and "model" not in {**settings, **overrides} else content
+    user = load_user_config()
+    config = load_experiment_config(path, overrides, user=user, content=default)
+    output = output_folder(request.output, user.output)
+    return Resolved(config, output, (*remarks, *plugin_notes()))
 
 
 def _plan(request: Request, resolved: Resolved) -> tuple[int, str]:
-    from llem_cli.dryrun import as_json, as_text, plan
+    from llem_cli.show.dry_run import as_json, as_text
 
     planned = plan(resolved)
     text = as_json(planned) if request.as_json else as_text(planned)
-    return (1 if planned.problems else 0), text
+    return (FAILED if planned.problems else 0), text
 
 
 def _measure(request: Request, resolved: Resolved, session: Session) -> tuple[int, str]:
     # The runner brings pyarrow and more; a dry run and a wrong configuration do without.
     from llem_core.api import run_and_save
 
-    from llem_cli.progress import Progress
-    from llem_cli.summary import summarise
+    from llem_cli.show.progress import Progress
+    from llem_cli.show.summary import summarise
 
     with Progress(request.quiet, request.verbose, session.interruption) as progress:
         saved = run_and_save(resolved.config, resolved.output, progress)

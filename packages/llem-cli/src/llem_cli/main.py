@@ -9,7 +9,6 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from llem_cli.codes import FAILED, USAGE
 from llem_cli.signals import Interruption
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def _is_interrupt(error: BaseException) -> bool:
 
 
 def _interrupted(interruption: Interruption, hint: str = "") -> int:
-    from llem_cli.output import note
+    from llem_cli.show.output import note
 
     _end_children()
     note(f"Interrupted. {hint}".rstrip())
@@ -90,7 +89,8 @@ def _tell(error: BaseException, session: Session) -> int:
         return error.exit_code
     from llem_core.errors import LLEMError
 
-    from llem_cli.output import note, write_stderr
+    from llem_cli.session import FAILED, USAGE
+    from llem_cli.show.output import note, write_stderr
 
     if session.verbose:
         import traceback

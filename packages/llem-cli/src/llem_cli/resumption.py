@@ -13,7 +13,7 @@ from llem_core.errors import ConfigError
 from llem_core.study.record.resume import Resumption, resume_study
 from pydantic import ValidationError
 
-from llem_cli.request import LATEST
+from llem_cli.options import LATEST
 
 
 def find_resumption(

@@ -1,12 +1,16 @@
-"""``llem run``: its options; what it does is in ``experiment`` and ``study``."""
+"""``llem run``: its options; ``experiment`` and ``study`` have what it does."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from llem_cli.session import Session
+
+if TYPE_CHECKING:
+    from llem_cli.options import Flags, Request
 
 
 @click.command()
@@ -66,7 +70,7 @@ def run(
     as_json: bool,
     quiet: bool,
     verbose: bool,
-    **settings: object,
+    **settings: Any,
 ) -> int:
     """Measure what CONFIG says: a YAML file of one experiment or of a study.
 
@@ -80,7 +84,34 @@ def run(
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other.")
     session.verbose = verbose
-    from llem_cli.request import Request, run_request
+    from llem_cli.options import Flags, Request
+    from llem_cli.show.output import stdout_reserved, write_result
 
     request = Request(config, output, resume, yes, dry_run, as_json, quiet, verbose)
-    return run_request(request, settings, session)
+    flags = Flags(**settings)
+    with stdout_reserved():
+        code, text = _perform(request.with_file_of_resume(), flags, session)
+    if text is not None:
+        write_result(text)
+    return code
+
+
+def _perform(request: Request, flags: Flags, session: Session) -> tuple[int, str | None]:
+    """Measure an experiment or a study, or say what would be measured.
+
+    Returns:
+        The exit code, and what belongs on stdout; ``None`` for nothing.
+
+    Raises:
+        LLEMError: there is no result.
+    """
+    from llem_core.config.yaml import read_yaml
+
+    content = {} if request.config is None else read_yaml(Path(request.config))
+    if request.is_study(content, flags):
+        from llem_cli.study import run_study_request
+
+        return run_study_request(request, flags, content, session)
+    from llem_cli.experiment import run_experiment_request
+
+    return run_experiment_request(request, flags, content, session)

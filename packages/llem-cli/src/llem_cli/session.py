@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 
 from llem_cli.signals import Interruption
 
+FAILED = 1
+"""Exit code: the run failed, or what was asked for cannot be run."""
+USAGE = 2
+"""Exit code: the command line or a configuration is wrong."""
+
 
 @dataclass
 class Session:

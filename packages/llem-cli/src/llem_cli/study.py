@@ -9,14 +9,12 @@ from typing import Any
 
 from llem_core.study.preflight import StudyReport, check_study
 
-from llem_cli.codes import FAILED, USAGE
 from llem_cli.confirm import confirm
-from llem_cli.output import relative
-from llem_cli.overrides import Flags
-from llem_cli.request import Request
-from llem_cli.session import Session
-from llem_cli.study_resolve import Target, resolve_study
-from llem_cli.table import counted
+from llem_cli.options import Flags, Request
+from llem_cli.session import FAILED, USAGE, Session
+from llem_cli.show.output import relative
+from llem_cli.show.table import counted
+from llem_cli.target import Target, resolve_study
 
 _FILES = ("study_result.json", "study.csv", "manifest.json")
 
@@ -52,7 +50,7 @@ def run_study_request(
 
 
 def _plan(request: Request, target: Target, report: StudyReport) -> tuple[int, str]:
-    from llem_cli.study_dryrun import as_json, as_text
+    from llem_cli.show.study_dry_run import as_json, as_text
 
     text = as_json(target, report) if request.as_json else as_text(target, report, request.verbose)
     return (FAILED if report.problems else 0), text
@@ -79,8 +77,8 @@ def _run(request: Request, target: Target, session: Session) -> tuple[int, str]:
     # The runner brings multiprocessing and more; a dry run does without.
     from llem_core.api import run_study
 
-    from llem_cli.study_progress import StudyProgress
-    from llem_cli.study_summary import summarise_study
+    from llem_cli.show.study_progress import StudyProgress
+    from llem_cli.show.study_summary import summarise_study
 
     with StudyProgress(request.quiet, request.verbose, session.interruption) as progress:
         try:

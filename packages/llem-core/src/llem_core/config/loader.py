@@ -38,7 +38,7 @@ def load_experiment_config(
     *,
     environ: Mapping[str, str] | None = None,
     user: UserConfig | None = None,
-    default: Mapping[str, Any] | None = None,
+    content: Mapping[str, Any] | None = None,
 ) -> ExperimentConfig:
     """Read an experiment file.
 
@@ -46,16 +46,17 @@ def load_experiment_config(
     the user's configuration, the defaults of the models.
 
     Args:
-        path: the YAML file; ``None`` for ``default`` in its place.
+        path: the YAML file; it is only named in messages where ``content`` is given.
         overrides: raw fields that win over everything.
         environ: the environment; that of the process if not given.
         user: the user's configuration; read from its usual place if not given.
-        default: raw fields that stand for the file where there is none.
+        content: what is in the file, where it has been read already or there is none.
 
     Raises:
         ConfigError: the file or a value cannot be used; names file, key and remedy.
     """
-    content = dict(default or {}) if path is None else read_yaml(Path(path))
+    if content is None:
+        content = {} if path is None else read_yaml(Path(path))
     study = sorted(STUDY_KEYS & set(content))
     if study:
         raise ConfigError(
@@ -120,6 +121,7 @@ def load_study_config(
     user: UserConfig | None = None,
     execution_overrides: Mapping[str, Any] | None = None,
     execution_defaults: Mapping[str, Any] | None = None,
+    content: Mapping[str, Any] | None = None,
 ) -> StudyConfig:
     """Read a study file and expand its sweep.
 
@@ -135,13 +137,14 @@ def load_study_config(
         user: the user's configuration; read from its usual place if not given.
         execution_overrides: raw fields of ``execution`` that win over everything.
         execution_defaults: raw fields of ``execution`` in place of the model's defaults.
+        content: what is in the file, where it has been read already.
 
     Raises:
         ConfigError: the file or a value cannot be used, or no combination is a valid
             experiment; names file, key and remedy.
     """
     source = Path(path)
-    content = read_yaml(source)
+    content = read_yaml(source) if content is None else content
     settings, _ = environment_settings(environ, also=("execution",))
     user = load_user_config() if user is None else user
     over = lay(settings, overrides or {})

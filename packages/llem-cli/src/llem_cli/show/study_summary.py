@@ -10,9 +10,9 @@ from llem_core.events import RunEnded
 from llem_core.results.study import SkippedCombination, StudyResult
 from llem_core.units import format_duration, format_si
 
-from llem_cli.output import relative
-from llem_cli.ranking import ranking, told_apart
-from llem_cli.table import Block, counted, render
+from llem_cli.show.output import relative
+from llem_cli.show.ranking import ranking, told_apart
+from llem_cli.show.table import Block, counted, render
 
 
 def summarise_study(
@@ -65,6 +65,14 @@ def _study(result: StudyResult) -> Block:
         block.add("energy", f"{total}{word} in measured windows of {windows}")
     block.add("took", format_duration(summary.duration_total_s))
     return block
+
+
+def runs_of(n_configurations: int, n_cycles: int) -> str:
+    """How large a study is, such as ``4 configurations × 3 cycles = 12 runs``."""
+    return (
+        f"{counted(n_configurations, 'configuration')} × {counted(n_cycles, 'cycle')} = "
+        f"{counted(n_configurations * n_cycles, 'run')}"
+    )
 
 
 def gaps(config_gap_s: float, cycle_gap_s: float) -> str:

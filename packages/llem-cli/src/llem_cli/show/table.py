@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from llem_cli.output import width
+from llem_cli.show.output import width
 
 _LABEL_COLUMNS = 22
 _INDENT = "  "

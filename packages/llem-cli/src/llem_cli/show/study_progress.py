@@ -23,11 +23,12 @@ from llem_core.events import (
 )
 from llem_core.units import format_duration, format_si
 
-from llem_cli.live import LiveLine, can_rewrite, columns, displayed, one_line
-from llem_cli.output import relative
-from llem_cli.progress import DOING, failed_plugin, share
+from llem_cli.show.live import LiveLine, can_rewrite, columns, displayed, one_line
+from llem_cli.show.output import relative
+from llem_cli.show.progress import DOING, failed_plugin, share
+from llem_cli.show.study_summary import runs_of
+from llem_cli.show.table import rate
 from llem_cli.signals import Interruption
-from llem_cli.table import counted, rate
 
 _BAR_COLUMNS = 10
 _MINUTE_S = 60
@@ -115,8 +116,7 @@ class StudyProgress:
         self.n_completed = self._ended = event.n_completed
         before = f", {event.n_completed} of them completed before" if event.n_completed else ""
         self._leave(
-            f"Study {event.name}: {counted(event.n_configurations, 'configuration')} × "
-            f"{counted(event.n_cycles, 'cycle')} = {counted(event.n_runs, 'run')}{before}; in "
+            f"Study {event.name}: {runs_of(event.n_configurations, event.n_cycles)}{before}; in "
             f"{relative(Path(event.directory))}"
         )
 

@@ -6,7 +6,7 @@ from llem_core.results.energy import BaselinePower, DomainEnergy
 from llem_core.results.experiment import ExperimentResult
 from llem_core.units import format_duration, format_si
 
-from llem_cli.table import Block
+from llem_cli.show.table import Block
 
 _METHODS = {"counter": "measured, energy counter", "integrated": "measured, integrated power"}
 

@@ -15,7 +15,7 @@ from llem_core.events import (
     PluginFailed,
 )
 
-from llem_cli.live import LiveLine, can_rewrite
+from llem_cli.show.live import LiveLine, can_rewrite
 from llem_cli.signals import Interruption
 
 DOING = {

@@ -11,11 +11,10 @@ from llem_core.measure.preflight import ask_backend
 from llem_core.study.preflight import StudyProblem, StudyReport
 from llem_core.units import format_bytes, format_duration
 
-from llem_cli.confirm import size
-from llem_cli.dryrun import choose_sampler
-from llem_cli.study_resolve import Target
-from llem_cli.study_summary import gaps, skipped_block
-from llem_cli.table import Block, counted, render
+from llem_cli.plan import choose_sampler
+from llem_cli.show.study_summary import gaps, runs_of, skipped_block
+from llem_cli.show.table import Block, counted, render
+from llem_cli.target import Target
 
 _MOST_LISTED = 100
 
@@ -99,7 +98,7 @@ def _study(target: Target, report: StudyReport) -> Block:
         left_out.append(f"{n_merged} merged with the same")
     told = counted(study.n_generated or len(study.experiments), "combination")
     block.add("combinations", f"{told}{', '.join(['', *left_out])}")
-    block.add("runs", size(study))
+    block.add("runs", runs_of(len(study.experiments), study.execution.n_cycles))
     block.add("order", f"{study.execution.cycle_order}{_defaults(target)}")
     done = report.n_runs - target.n_left
     if target.directory is not None:

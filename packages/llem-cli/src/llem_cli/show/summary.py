@@ -10,9 +10,9 @@ from llem_core.results.experiment import ExperimentResult
 from llem_core.results.latency import LatencyStatistics
 from llem_core.units import format_bytes, format_duration, format_si
 
-from llem_cli.energy_summary import energy_block
-from llem_cli.output import relative
-from llem_cli.table import Block, rate, render
+from llem_cli.show.energy import energy_block
+from llem_cli.show.output import relative
+from llem_cli.show.table import Block, rate, render
 
 
 def summarise(result: ExperimentResult, files: Iterable[Path] = ()) -> str:

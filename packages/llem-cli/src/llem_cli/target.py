@@ -21,9 +21,7 @@ from llem_core.config.study import StudyConfig
 from llem_core.config.user import UserConfig, load_user_config
 from pydantic import ValidationError
 
-from llem_cli.overrides import Flags
-from llem_cli.request import Request
-from llem_cli.resolve import output_folder, plugin_notes
+from llem_cli.options import Flags, Request, output_folder, plugin_notes
 from llem_cli.resumption import find_resumption, with_execution
 
 DEFAULTS: Mapping[str, Any] = {"n_cycles": 3, "cycle_order": "shuffled"}
@@ -77,7 +75,7 @@ def resolve_study(request: Request, content: Mapping[str, Any], flags: Flags) ->
     asked: StudyConfig | None = None
     defaults: tuple[str, ...] = ()
     if request.config is not None:
-        asked = load_study_config(request.config, overrides, user=user)
+        asked = load_study_config(request.config, overrides, user=user, content=content)
     elif request.resume is None or _experiment(overrides):
         asked = _study_of_one(overrides, settings, user)
     if asked is not None:
@@ -105,7 +103,7 @@ def _study_of_one(
         fields = merge(fields, layer or {})
     experiment = _experiment(overrides)
     default = {} if "model" in {**settings, **experiment} else QUICKSTART
-    config = load_experiment_config(None, experiment, user=user, default=default)
+    config = load_experiment_config(None, experiment, user=user, content=default)
     try:
         study = study_of(config, ExecutionConfig.model_validate(fields))
         named = {"name": overrides["name"]} if "name" in overrides else {}

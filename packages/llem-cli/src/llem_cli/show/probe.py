@@ -12,8 +12,8 @@ from llem_core.errors import EnergyError
 from llem_core.plugins import plugins
 from llem_core.plugins.problems import ask_availability
 
-from llem_cli.output import note
-from llem_cli.table import Block, render
+from llem_cli.show.output import note
+from llem_cli.show.table import Block, render
 
 
 def describe_probe(as_json: bool) -> str:

@@ -13,7 +13,7 @@ import unicodedata
 from types import TracebackType
 from typing import Self
 
-from llem_cli.output import write_stderr
+from llem_cli.show.output import write_stderr
 
 _CLEAR = "\r\x1b[K"
 _INCAPABLE = frozenset({"", "dumb", "unknown"})

@@ -1,9 +1,11 @@
-"""Turns the flags of ``llem run`` into the topmost layer of settings."""
+"""What the flags of ``llem run`` ask for: settings of experiments, and what to do with them."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from llem_core.config.layers import merge, nest, parse_assignments
@@ -11,9 +13,86 @@ from llem_core.config.sections import DEFAULT_BACKEND
 from llem_core.config.study import STUDY_KEYS
 from llem_core.contracts.config import BackendSection
 from llem_core.errors import ConfigError
+from llem_core.plugins import plugins
+from llem_core.plugins.discover import DISABLE_VARIABLE
+
+from llem_cli.show.output import note
+
+OUTPUT_VARIABLE = "LLEM_OUTPUT"
 
 _Given = tuple[str, str, Any]
 """A flag that was given, the path of the field that it sets, and the value."""
+
+
+LATEST = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for, settings of the experiments apart.
+
+    Attributes:
+        config: the experiment's or the study's file.
+        output: folder for results.
+        resume: the folder of the study to go on with; ``LATEST`` for the latest one; ``None``
+            to start anew.
+        yes: whether a study larger than its cap is agreed to.
+        dry_run: whether to say only what would be done.
+        as_json: whether to print JSON in place of the summary.
+        quiet: whether to print nothing but the summary and errors.
+        verbose: whether to print each step.
+    """
+
+    config: str | None
+    output: Path | None
+    resume: str | None
+    yes: bool
+    dry_run: bool
+    as_json: bool
+    quiet: bool
+    verbose: bool
+
+    def is_study(self, content: Mapping[str, Any], flags: Flags) -> bool:
+        """Whether a study is asked for; an experiment has none of a study's keys.
+
+        Args:
+            content: what is in the file.
+            flags: the command line's settings; some make a study of an experiment.
+        """
+        if self.resume is not None or not STUDY_KEYS.isdisjoint(content):
+            return True
+        making = flags.for_a_study()
+        if making:
+            self.tell(f"{making[0]} makes a study of this one experiment")
+        return bool(making)
+
+    def with_file_of_resume(self) -> Request:
+        """Take the FILE of ``--resume FILE`` for CONFIG: the folder may be left out there."""
+        if self.resume and self.config is None and self.resume.endswith((".yaml", ".yml")):
+            return replace(self, config=self.resume, resume=LATEST)
+        return self
+
+    def tell(self, remark: str) -> None:
+        """Write a remark to stderr, unless quiet."""
+        if not self.quiet:
+            note(f"Note: {remark}" if remark.endswith(("?", ".")) else f"Note: {remark}.")
+
+
+def output_folder(flag: Path | None, user: Path) -> Path:
+    """The folder for results: the flag, the environment, then the user's configuration."""
+    variable = os.environ.get(OUTPUT_VARIABLE)
+    chosen = flag or (Path(variable) if variable else user)
+    return chosen.expanduser()
+
+
+def plugin_notes() -> list[str]:
+    """A sentence for each plugin that is broken or in conflict, but not for one turned off."""
+    broken = [
+        f"the plugin {problem.named} cannot be used: {problem.reason}"
+        for problem in plugins().problems
+        if DISABLE_VARIABLE not in problem.reason
+    ]
+    return [*broken, *plugins().conflicts(), *plugins().remarks]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from llem_core.plugins.registry import Registry
 from llem_core.results.environment import EnvironmentSnapshot
 from llem_core.units import format_bytes
 
-from llem_cli.resolve import output_folder
-from llem_cli.table import Block, render
+from llem_cli.options import output_folder
+from llem_cli.show.table import Block, render
 
 
 def describe_schema(file: str) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from llem_core.results.study import ConfigurationSummary, CycleStatistics
 from llem_core.units import common_prefix
 
-from llem_cli.live import displayed, one_line
-from llem_cli.output import width
-from llem_cli.table import rate, wrap
+from llem_cli.show.live import displayed, one_line
+from llem_cli.show.output import width
+from llem_cli.show.table import rate, wrap
 
 _INDENT = "  "
 _BETWEEN = "  "

@@ -1,0 +1,1 @@
+"""What a person sees: summaries, plans and progress as plain text, or as JSON."""
