@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -77,11 +77,14 @@ def start(tmp_path: Path) -> Start:
     }
 
     def run(
-        *arguments: str, stderr: int = subprocess.PIPE, **variables: str
+        *arguments: str,
+        stderr: int = subprocess.PIPE,
+        shell: Sequence[str] = (),
+        **variables: str,
     ) -> subprocess.Popen[str]:
         program = "import sys; from llem_cli.main import main; sys.exit(main())"
         return subprocess.Popen(
-            [sys.executable, "-c", program, *arguments],
+            [*shell, sys.executable, "-c", program, *arguments],
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
@@ -209,3 +212,33 @@ def test_what_is_loaded(arguments: list[str], unwanted: set[str], tmp_path: Path
     assert code == "0"
     assert "click" in loaded
     assert unwanted & set(loaded) == set()
+
+
+def within(shell: str) -> tuple[str, ...]:
+    """What runs the program from a shell, after a line of that shell's own."""
+    return ("sh", "-c", f'{shell}; exec "$0" "$@"')
+
+
+@pytest.mark.parametrize(
+    "shell", ["exec >&-", "exec 2>&-", "trap '' CHLD; exec <&- >&- 2>&-", "exec >/dev/full 2>&1"]
+)
+def test_a_study_runs_whatever_its_parent_has_closed_or_ignored(
+    start: Start, tmp_path: Path, shell: str
+) -> None:
+    start(*RUN, "--cycles", "1", "--yes", shell=within(shell)).communicate()
+    (directory,) = (tmp_path / "results").iterdir()
+    manifest = json.loads((directory / "manifest.json").read_text())
+    assert [entry["status"] for entry in manifest["experiments"]] == ["completed"]
+    assert manifest["status"] == "completed"
+
+
+def test_an_interrupt_that_the_parent_ignores_stays_ignored(start: Start, tmp_path: Path) -> None:
+    process = start(*RUN, HANG_AT="generate", shell=within("trap '' INT"))
+    while not (tmp_path / "hanging").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    state = Path(f"/proc/{process.pid}/status").read_text().partition("SigIgn:")[2].split()[0]
+    assert int(state, 16) & 1 << signal.SIGINT - 1
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 143

@@ -27,6 +27,9 @@ def main() -> int:
     interruption = Interruption()
     try:
         interruption.catch()
+        from llem_core.inherited import mend_inherited
+
+        mend_inherited()
         code = execute(sys.argv[1:], interruption)
     except KeyboardInterrupt:  # it came while another error was being told
         code = _interrupted(interruption)

@@ -24,11 +24,18 @@ class Interruption:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self._caught: list[int] = []
 
     def catch(self) -> None:
-        """From now on, both signals raise ``KeyboardInterrupt``; for the main thread only."""
+        """From now on, both signals raise ``KeyboardInterrupt``; for the main thread only.
+
+        One that the parent has had ignored stays ignored: a shell does that for ``llem run … &``
+        in a script.
+        """
         for number in _CAUGHT:
-            signal.signal(number, self._note)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._note)
+                self._caught.append(number)
         signal.signal(signal.SIGALRM, self._again)
         sys.unraisablehook = self._unraisable
 
@@ -38,7 +45,7 @@ class Interruption:
         For the very end of the program, when everything is written.
         """
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for number in _CAUGHT:
+        for number in self._caught:
             signal.signal(number, signal.SIG_DFL)
 
     def raise_if_any(self) -> None:

@@ -26,6 +26,7 @@ from llem_core.contracts.launcher import (
 )
 from llem_core.errors import StudyError
 from llem_core.events import Event, Phase, PhaseChanged
+from llem_core.inherited import mend_inherited
 from llem_core.study.launch import guard, worker
 from llem_core.study.launch.channel import Inbox, send
 from llem_core.study.launch.endings import describe_death, oom_kills
@@ -46,6 +47,7 @@ class SpawnLauncher(Launcher):
     isolation = "a process of its own for each experiment, started afresh (spawn)"
 
     def __init__(self, grace_s: float = 30.0) -> None:
+        mend_inherited()
         self._grace_s = grace_s
         self._token = uuid.uuid4().hex
         self._started = 0

@@ -25,6 +25,7 @@ from llem_core.contracts.launcher import (
     WarmUp,
 )
 from llem_core.events import Event, Listener, Phase, PhaseChanged
+from llem_core.inherited import mend_inherited
 from llem_core.study.launch.channel import EventQueue, receive, send
 
 BASELINES = "baselines.json"
@@ -40,6 +41,7 @@ def spawned(tasks: Connection, results: Connection, events: Connection, token: s
         events: takes events.
         token: what this process and its descendants are known by.
     """
+    mend_inherited()
     _own_group()
     _keep(token)
     for message in receive(tasks):
@@ -152,8 +154,10 @@ def _keep(token: str) -> None:
 
 def _capture_output(log: Path) -> None:
     """Send what libraries print, and the stack of a crash, to a file beside the results."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # None where the study's was closed; nobody may read what it holds.
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
@@ -165,6 +169,7 @@ def main() -> int:
     """Run the task on standard input, and write messages to what was standard output."""
     from llem_core.contracts.launcher import decode, encode
 
+    mend_inherited()
     ours = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no message
     with os.fdopen(ours, "wb") as out:
