@@ -28,8 +28,8 @@ from llem_core.events import (
     PhaseProgress,
 )
 from llem_core.files import StudyLock
+from llem_core.processes.guard import MARKER, kill_all
 from llem_core.study.interrupts import Interrupts
-from llem_core.study.launch.guard import MARKER, kill_all
 from llem_core.study.pace import Remaining, pause
 from llem_core.study.plan import Gap, PlannedRun, apply_cycles
 from llem_core.study.record.folders import clear, run_folder

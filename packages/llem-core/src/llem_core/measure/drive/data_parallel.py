@@ -22,6 +22,7 @@ from llem_core.contracts.workload import Prompt
 from llem_core.errors import BackendError, ConfigError, LLEMError, OutOfMemoryError
 from llem_core.measure.drive.engine import LocalEngine
 from llem_core.measure.drive.warmup import Progress
+from llem_core.processes import describe_exit
 from llem_core.results.process import ProcessResult
 
 _JOIN_S = 10.0
@@ -163,11 +164,9 @@ class DataParallelEngine:
     def _death(self, rank: int) -> str:
         child = self._children[rank]
         child.join(_JOIN_S)
-        code = child.exitcode
-        how = f"by signal {signal.Signals(-code).name}" if code and code < 0 else f"with {code}"
         return (
-            f"process {rank} of {self._size} ended {how} before it was done; if it was killed for "
-            "memory, lower num_processes or batch_size"
+            f"process {rank} of {self._size} {describe_exit(child.exitcode)} before it was done; "
+            "if it was killed for memory, lower num_processes or batch_size"
         )
 
 

@@ -27,7 +27,8 @@ from llem_core.contracts.launcher import (
 from llem_core.errors import StudyError
 from llem_core.events import Event, Phase, PhaseChanged
 from llem_core.inherited import mend_inherited
-from llem_core.study.launch import guard, worker
+from llem_core.processes import guard
+from llem_core.study.launch import worker
 from llem_core.study.launch.channel import Inbox, send
 from llem_core.study.launch.endings import describe_death, oom_kills
 
@@ -38,7 +39,7 @@ _HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 class SpawnLauncher(Launcher):
     """Starts every experiment with ``multiprocessing``'s ``spawn``, in a session of its own.
 
-    Whoever dies first, no process stays: see ``llem_core.study.launch.guard``.
+    Whoever dies first, no process stays: see ``llem_core.processes.guard``.
 
     Args:
         grace_s: time that a process may take to end after it has sent its result (s).

@@ -143,7 +143,7 @@ def _keep(token: str) -> None:
     """Return in a process of which, and of whose descendants, nothing can be left behind."""
     import multiprocessing
 
-    from llem_core.study.launch.guard import divide
+    from llem_core.processes.guard import divide
 
     study = multiprocessing.parent_process()
     assert study is not None

@@ -9,7 +9,9 @@ of its reach, and it is done when it has no children left. Where the keeper itse
 study and the worker find the same processes: all carry a token in their environment or descend
 from one that does.
 
-The keeper imports nothing of the project but this module.
+Run as a program, this module guards an engine's process for a caller that has no keeper: it waits
+until the caller ends, even by SIGKILL, and then kills what carries its token. It imports nothing
+of the project.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import subprocess
 
 MARKER = "_LLEM_WORKER"
 """The environment variable that holds the token."""
@@ -85,6 +90,20 @@ def kill_all(token: str) -> None:
             return
         _signal(found, signal.SIGKILL)
         time.sleep(_POLL_S)
+
+
+def start_guard(token: str) -> subprocess.Popen[bytes]:
+    """Start the program that kills what has this token once this process has ended.
+
+    It is told to do so earlier, and ended, by ``communicate()``, which closes its input.
+    """
+    import subprocess
+
+    return subprocess.Popen(  # noqa: S603 - this Python, and this very file
+        [sys.executable, "-I", "-S", __file__, token, str(os.getpid())],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def death_of(pid: int) -> int | None:
@@ -231,3 +250,27 @@ def _signal(pids: set[int], number: int) -> None:
     for pid in pids:
         with contextlib.suppress(OSError):
             os.kill(pid, number)
+
+
+def main() -> None:
+    """Wait until our owner ends or closes our standard input, then kill what has its token.
+
+    Arguments: the token, and the process id of the owner, which holds our standard input open.
+    """
+    ends = select.poll()
+    ends.register(0, select.POLLIN)
+    owner = death_of(int(sys.argv[2]))
+    if owner is not None and os.getppid() == int(sys.argv[2]):
+        ends.register(owner, select.POLLIN)
+        ends.poll()
+    else:
+        os.read(0, 1)
+    kill_all(sys.argv[1])
+    if os.getppid() != int(sys.argv[2]):
+        # A process that was about to start when its owner died may have its token only now.
+        time.sleep(0.1)
+        kill_all(sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()

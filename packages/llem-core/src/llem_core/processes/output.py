@@ -1,0 +1,104 @@
+"""What engines print, kept off the terminal and at hand for an error."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+TAIL_CHARACTERS = 4000
+
+
+class CapturedOutput:
+    """A file that engines print into.
+
+    They write into it themselves: no thread of this process takes part, so that printing costs
+    nothing in a measured window and goes on while a library holds the interpreter.
+
+    Args:
+        log: path of the file, which is begun anew; an unnamed temporary one if not given.
+
+    Example::
+
+        output = CapturedOutput()
+        with output.redirected():  # the engine that is started here prints into it all its life
+            os.system("echo ready")
+        assert output.tail() == "ready"
+        output.close()
+    """
+
+    def __init__(self, log: Path | None = None) -> None:
+        self.log = log
+        if log is None:
+            with tempfile.TemporaryFile() as file:
+                self._descriptor = os.dup(file.fileno())
+        else:
+            flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor = os.open(log, flags, 0o666)
+
+    def fileno(self) -> int:
+        """The descriptor to write to, as ``subprocess`` takes it for ``stdout``."""
+        return self._descriptor
+
+    @contextlib.contextmanager
+    def redirected(self) -> Iterator[None]:
+        """Within the block, standard output and standard error of this process go here.
+
+        Processes that are started within the block keep them for good.
+        """
+        with contextlib.ExitStack() as stack:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError, AttributeError):  # it is closed
+                    stream.flush()
+            for number in (1, 2):
+                with contextlib.suppress(OSError):  # nothing can be printed there
+                    stack.callback(_restore, os.dup(number), number)
+                    os.dup2(self._descriptor, number)
+            # Python's own streams may lead elsewhere already, as in a notebook.
+            binary = os.fdopen(os.dup(self._descriptor), "wb", buffering=0)
+            text = stack.enter_context(io.TextIOWrapper(binary, write_through=True))
+            stack.enter_context(contextlib.redirect_stdout(text))
+            stack.enter_context(contextlib.redirect_stderr(text))
+            yield
+
+    def tail(self) -> str:
+        """The last lines that were printed, some thousand characters at the most."""
+        if self._descriptor < 0:
+            return ""
+        size = os.fstat(self._descriptor).st_size
+        start = max(0, size - TAIL_CHARACTERS)
+        text = os.pread(self._descriptor, size - start, start).decode(errors="replace")
+        return text.strip()
+
+    def close(self) -> None:
+        """Free the file; harmless when that is done."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _restore(kept: int, number: int) -> None:
+    os.dup2(kept, number)
+    os.close(kept)
+
+
+def describe_exit(code: int | None) -> str:
+    """How a process ended, as the predicate of a sentence.
+
+    Args:
+        code: its exit code; minus the number of the signal that ended it; ``None`` where only
+            its parent was told.
+    """
+    if code is None:
+        return "ended"
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
