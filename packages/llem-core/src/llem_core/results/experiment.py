@@ -10,13 +10,9 @@ from llem_core.contracts.sampler import EnergyMethod
 from llem_core.results.energy import BaselinePower, EnergyBreakdown, PhaseEnergy, UncertaintyBudget
 from llem_core.results.environment import EnvironmentSnapshot
 from llem_core.results.latency import LatencyStatistics
+from llem_core.results.migrate import SCHEMA_VERSION, migrate_experiment
 from llem_core.results.model import FlopsResult, ModelRecord, ThermalRecord
 from llem_core.results.process import ProcessSummary
-
-SCHEMA_VERSION = 1
-SCHEMA_HISTORY = {1: "first version"}
-"""What each version changed. A file of an older version that can be read is brought up to date
-when it is loaded; one of a newer version is refused."""
 
 
 class ExperimentResult(BaseModel):
@@ -135,14 +131,8 @@ class ExperimentResult(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _check_version(cls, data: Any) -> Any:
-        version = data.get("schema_version", SCHEMA_VERSION) if isinstance(data, dict) else None
-        if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise ValueError(
-                f"schema_version {version} is newer than this llem-core reads "
-                f"({SCHEMA_VERSION}); install a newer one"
-            )
-        return data
+    def _bring_up_to_date(cls, data: Any) -> Any:
+        return migrate_experiment(data)
 
     @model_validator(mode="after")
     def _nulls_have_reasons(self) -> Self:

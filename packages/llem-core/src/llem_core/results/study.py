@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llem_core.contracts.sampler import EnergyMethod
-
-STUDY_SCHEMA_VERSION = 1
-STUDY_SCHEMA_HISTORY = {1: "first version"}
+from llem_core.results.migrate import STUDY_SCHEMA_VERSION, migrate_study
 
 FinalStatus = Literal["completed", "failed", "interrupted"]
 
@@ -142,3 +140,8 @@ class StudyResult(BaseModel):
         description="A sentence for each set of identical combinations that became one."
     )
     warnings: list[str] = Field(description="What may be wrong with these figures.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bring_up_to_date(cls, data: Any) -> Any:
+        return migrate_study(data)

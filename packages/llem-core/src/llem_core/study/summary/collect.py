@@ -13,7 +13,8 @@ from llem_core.config.study import StudyConfig
 from llem_core.contracts.sampler import EnergyMethod
 from llem_core.contracts.sink import FinishedRun, FinishedStudy
 from llem_core.events import RunStatus
-from llem_core.results.experiment import SCHEMA_VERSION, ExperimentResult
+from llem_core.results.experiment import ExperimentResult
+from llem_core.results.migrate import migrate_experiment
 from llem_core.results.study import (
     ConfigurationSummary,
     CycleStatistics,
@@ -68,11 +69,9 @@ def read_figures(path: Path, config_hash: str) -> Figures:
         raise ValueError(f"it cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
         raise ValueError(f"it is damaged ({error})") from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
-        raise ValueError(
-            f"its schema_version is {version!r}, and this llem-core reads up to {SCHEMA_VERSION}"
-        )
+    if not isinstance(content, dict) or "schema_version" not in content:
+        raise ValueError("it is damaged (no schema_version)")
+    content = migrate_experiment(content)
     found = content.get("measurement_config_hash")
     if found != config_hash:
         raise ValueError(f"it is of another configuration ({found})")
