@@ -27,7 +27,7 @@ class Scale:
         baseline_s: each of the two baselines of the long window (s).
         phase_outputs: output lengths whose phases are told apart (tokens).
         rates_hz: rates of the sampler whose cost is looked at.
-        compile_modes: `pytorch.torch_compile` of the last step.
+        compile_modes: `pytorch.torch_compile` of the last step; null is what `generate` does.
         token_s: time of one decoding step, until it has been measured (s).
     """
 
@@ -48,7 +48,7 @@ class Scale:
     baseline_s: float
     phase_outputs: tuple[int, ...]
     rates_hz: tuple[float, ...] = (10.0, 100.0)
-    compile_modes: tuple[str, ...] = ("default", "reduce-overhead")
+    compile_modes: tuple[str | bool | None, ...] = (None, "reduce-overhead")
     token_s: float = 0.03
 
 
@@ -57,6 +57,13 @@ CARD = Scale(
         Step("facts", 15, 5),
         Step("calls", 8, 4),
         Step("trace", 50, 40),
+        Step("tests", 35, 20),
+        Step("recorder", 25, 15),
+        Step("window", 60, 55),
+        Step("batches", 50, 20),
+        Step("repeats", 35, 30),
+        Step("phases", 45, 25),
+        Step("compile", 63, 30),
     ),
     model="shape:llama-3.1-8b",
     small_model="shape:smollm2-135m",
@@ -77,9 +84,16 @@ CARD = Scale(
 
 REHEARSAL = Scale(
     steps=(
-        Step("facts", 20, 2),
-        Step("calls", 10, 1),
-        Step("trace", 20, 2),
+        Step("facts", 60, 2),
+        Step("calls", 60, 1),
+        Step("trace", 60, 2),
+        Step("tests", 60, 2),
+        Step("recorder", 60, 2),
+        Step("window", 60, 2),
+        Step("batches", 60, 2),
+        Step("repeats", 60, 2),
+        Step("phases", 60, 2),
+        Step("compile", 60, 2),
     ),
     model="shape:tiny-llama",
     small_model="shape:tiny-llama",
@@ -96,6 +110,7 @@ REHEARSAL = Scale(
     phase_window_s=0.3,
     baseline_s=0.5,
     phase_outputs=(4, 16),
-    compile_modes=("default",),
+    # To compile takes a CPU more than a minute: the way there is rehearsed, not the compiler.
+    compile_modes=(False,),
     token_s=0.01,
 )

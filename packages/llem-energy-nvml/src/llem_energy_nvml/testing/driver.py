@@ -188,6 +188,7 @@ class SimulatedLibrary:
                 row.nvmlReturn = pynvml.NVML_ERROR_NOT_SUPPORTED
                 continue
             row.nvmlReturn = SUCCESS
+            row.valueType = pynvml.NVML_VALUE_TYPE_UNSIGNED_INT
             row.value.uiVal = power_mw
         return self._state(handle)
 
