@@ -5,7 +5,7 @@ import json
 import onnx
 import pytest
 from helpers import outputs, workload
-from llem_core.contracts import Prompt
+from llem_core.contracts import AttentionShape, Prompt
 from llem_core.errors import BackendError
 
 from llem_onnxruntime.backend import OnnxRuntimeBackend
@@ -28,7 +28,9 @@ def test_the_facts_are_those_of_the_shape(tiny):
     tables = 2 * VOCABULARY * HIDDEN + POSITIONS * HIDDEN
     assert info.parameters == info.parameters_non_embedding + tables
     assert info.weights_bytes == 4 * info.parameters
-    assert (info.n_layers, info.attention_width, info.dtype) == (LAYERS, HIDDEN, "fp32")
+    assert (info.n_layers, info.dtype) == (LAYERS, "fp32")
+    assert info.compute.attention == (AttentionShape(LAYERS, HIDDEN, HIDDEN),)
+    assert info.compute.output_projection_parameters == VOCABULARY * HIDDEN
     assert info.random_weights
     assert info.effective_settings["kv_cache"] is True
 

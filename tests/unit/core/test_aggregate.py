@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from llem_core.contracts import DeviceInfo, ModelInfo
+from llem_core.contracts import AttentionShape, ComputeShape, DeviceInfo, ModelInfo
 from llem_core.errors import ExperimentError
 from llem_core.measure.result.flops import FlopsEstimator
-from llem_core.measure.result.peaks import peak_flops_per_second
+from llem_core.measure.result.peaks import peak_of
 from llem_core.results.aggregate import aggregate_results
 from llem_core.results.latency import latency_statistics, percentile
+from llem_core.results.model import FlopsResult
 from llem_core.results.process import ProcessResult, RequestRecord
 from llem_core.units import format_bytes, format_duration, format_si
 
@@ -94,11 +96,20 @@ def test_percentiles_are_those_of_the_standard_library(samples: list[float]) -> 
 INFO = ModelInfo(
     parameters=1000,
     parameters_non_embedding=600,
-    n_layers=2,
-    attention_width=8,
+    compute=ComputeShape(600, 90, (AttentionShape(1, 8, 6), AttentionShape(2, 8, 6, window=5))),
     dtype="bf16",
     devices=(DeviceInfo("gpu", "NVIDIA H100 80GB HBM3", "GPU-a"),),
 )
+
+
+def estimate(info: ModelInfo, lengths: list[tuple[int, int]], padding: int = 0) -> FlopsResult:
+    return FlopsEstimator(info).estimate(
+        [n for n, _ in lengths],
+        [n for _, n in lengths],
+        padded_input_tokens=sum(n for n, _ in lengths) + padding,
+        duration_s=2.0,
+        devices=info.devices,
+    )
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 40)), min_size=1, max_size=8))
@@ -106,23 +117,54 @@ def test_flops_are_the_sum_over_positions(lengths: list[tuple[int, int]]) -> Non
     prefill = decode = 0
     for n_in, n_out in lengths:
         for position in range(n_in + max(n_out - 1, 0)):
-            cost = 2 * 600 + 4 * 2 * 8 * (position + 1)
+            context = position + 1
+            cost = 2 * 600 + 2 * 14 * (context + 2 * min(context, 5))
+            cost += 2 * 90 if position >= n_in - 1 else 0
             prefill, decode = (
                 (prefill + cost, decode) if position < n_in else (prefill, decode + cost)
             )
-    found = FlopsEstimator(INFO).estimate(
-        [n for n, _ in lengths],
-        [n for _, n in lengths],
-        padded_input_tokens=sum(n for n, _ in lengths) + 7,
-        duration_s=2.0,
-        devices=INFO.devices,
-    )
+    found = estimate(INFO, lengths, padding=7)
     assert found.prefill_flops == prefill
     assert found.decode_flops == decode
     assert found.padding_flops == 2 * 600 * 7
     assert found.flops_per_second == (prefill + decode) / 2
     assert found.model_flops_utilisation == pytest.approx((prefill + decode) / 2 / 989.4e12)
     assert found.confidence == "high"
+    assert found.parts == ["matrix products", "output projection", "attention"]
+
+
+def test_eager_attention_computes_every_pair_of_a_prompt() -> None:
+    found = estimate(INFO, [(20, 3)])
+    assert found.total_flops is not None
+    assert found.total_full_attention_flops is not None
+    masked = (20 * 20 - sum(range(1, 21))) + 2 * (20 * 20 - sum(min(n, 5) for n in range(1, 21)))
+    assert found.total_full_attention_flops - found.total_flops == 2 * 14 * masked
+
+
+def test_beams_lost_caches_and_logits_of_whole_prompts_cost_what_they_compute() -> None:
+    shape = ComputeShape(600, 90, state_space_flops_per_position=10.0)
+    one = estimate(replace(INFO, compute=shape), [(20, 3)])
+    assert one.total_flops == 2 * 600 * 22 + 10 * 22 + 2 * 90 * 3
+    assert one.state_space_flops == 220
+
+    beams = replace(shape, sequences_per_request=4)
+    assert estimate(replace(INFO, compute=beams), [(20, 3)]).total_flops == 4 * one.total_flops
+    anew = replace(shape, keeps_cache=False)
+    assert estimate(replace(INFO, compute=anew), [(20, 3)]).decode_flops == (
+        (2 * 600 + 10) * (21 + 22) + 2 * 90 * 2
+    )
+    whole = replace(shape, projects_every_prompt_position=True)
+    assert estimate(replace(INFO, compute=whole), [(20, 3)]).output_projection_flops == 2 * 90 * 22
+
+
+def test_what_is_not_counted_is_said_and_lowers_the_confidence() -> None:
+    found = estimate(replace(INFO, compute=None), [(20, 3)])
+    assert found.total_flops == 2 * 600 * 22
+    assert found.confidence == "low"
+    assert "output projection" in found.left_out[0]
+    partial = replace(INFO, compute=ComputeShape(600, 90, not_counted=("a recurrence",)))
+    assert estimate(partial, [(20, 3)]).left_out[0] == "a recurrence"
+    assert estimate(partial, [(20, 3)]).confidence == "low"
 
 
 def test_without_parameters_there_are_no_flops_and_a_reason() -> None:
@@ -157,7 +199,7 @@ def test_two_processes_on_one_card_share_its_peak_and_two_cards_add_theirs() -> 
     ],
 )
 def test_peaks_are_looked_up_by_product_name(name: str, dtype: str, peak: float | None) -> None:
-    assert peak_flops_per_second(name, dtype) == peak
+    assert peak_of(name, dtype).flops_per_second == peak
 
 
 def test_quantities_are_written_for_people() -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import onnxruntime as ort
 from llem_core.contracts import (
+    AttentionShape,
     Batch,
     BatchOutput,
+    ComputeShape,
     DeviceInfo,
     InferenceBackend,
     MemoryReading,
@@ -135,15 +137,12 @@ class OnnxRuntimeBackend(InferenceBackend):
         )
 
     def _info(self, files: ModelFiles, facts: GraphFacts, graph: Graph) -> ModelInfo:
-        heads = files.count("num_attention_heads", "n_head")
-        hidden = files.count("hidden_size", "n_embd")
-        width = files.count("head_dim") or (hidden // heads if heads and hidden else None)
         options = graph.session.get_session_options()
         return ModelInfo(
             parameters=facts.parameters,
             parameters_non_embedding=facts.parameters_non_embedding,
             n_layers=graph.layers or files.count("num_hidden_layers", "n_layer"),
-            attention_width=heads * width if heads and width else None,
+            compute=_compute(files, facts, graph),
             dtype=facts.dtype,
             weights_bytes=facts.weights_bytes,
             devices=(DeviceInfo("cpu", _cpu_name()),),
@@ -179,6 +178,22 @@ def _tokenizer(files: ModelFiles, facts: GraphFacts) -> Tokenizer:
             "no tokenizer.json beside it; set onnxruntime.tokenizer"
         )
     return ByteTokenizer(files.ids("bos_token_id"))
+
+
+def _compute(files: ModelFiles, facts: GraphFacts, graph: Graph) -> ComputeShape | None:
+    heads = files.count("num_attention_heads", "n_head")
+    hidden = files.count("hidden_size", "n_embd")
+    layers = graph.layers or files.count("num_hidden_layers", "n_layer")
+    if None in {heads, hidden, layers, facts.parameters_non_embedding, facts.vocabulary}:
+        return None
+    width = heads * (files.count("head_dim") or hidden // heads)
+    return ComputeShape(
+        matrix_parameters=facts.parameters_non_embedding,
+        output_projection_parameters=facts.vocabulary * hidden,
+        attention=(AttentionShape(layers, width, width),),
+        projects_every_prompt_position=True,
+        keeps_cache=bool(graph.past),
+    )
 
 
 def _notes(files: ModelFiles, facts: GraphFacts, graph: Graph) -> list[str]:

@@ -92,6 +92,7 @@ class PyTorchBackend(InferenceBackend):
             self._compile()
         return model_info(
             self._model,
+            self.workload,
             random_weights=is_random,
             settings=effective_settings(self._section, self._model, self._device),
             notes=notes,

@@ -8,39 +8,43 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from llem_core.contracts import DeviceInfo, ModelInfo
+from llem_core.contracts import DeviceInfo, ModelInfo, Workload
 from torch import nn
 
 from llem_pytorch.config import PyTorchConfig
+from llem_pytorch.model.compute import read_compute
 
 _NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
 
 def model_info(
-    model: Any, *, random_weights: bool, settings: dict[str, object], notes: tuple[str, ...]
+    model: Any,
+    workload: Workload,
+    *,
+    random_weights: bool,
+    settings: dict[str, object],
+    notes: tuple[str, ...],
 ) -> ModelInfo:
     """Read the facts off a model.
 
     Args:
         model: as loaded.
+        workload: what it is loaded for.
         random_weights: whether its weights are random.
         settings: what the engine uses where it was left to it.
         notes: remarks for the result.
     """
     config = model.config.get_text_config()
-    total = int(model.num_parameters())
-    left_out = _embedding_parameters(model)
-    dense = total - left_out
-    devices = _devices(model)
+    compute = read_compute(model, workload)
     return ModelInfo(
-        parameters=total,
-        parameters_non_embedding=dense,
-        active_parameters_non_embedding=_active(model, config, dense),
+        parameters=int(model.num_parameters()),
+        parameters_non_embedding=compute.parameters,
+        active_parameters_non_embedding=compute.active_parameters,
         n_layers=getattr(config, "num_hidden_layers", None),
-        attention_width=_attention_width(config),
+        compute=compute.shape,
         dtype=_dtype(model),
         weights_bytes=int(model.get_memory_footprint(return_buffers=False)),
-        devices=devices,
+        devices=_devices(model),
         random_weights=random_weights,
         effective_settings={
             "dtype": _dtype(model),
@@ -72,18 +76,6 @@ def effective_settings(
     }
 
 
-def _embedding_parameters(model: Any) -> int:
-    weights = {
-        module.weight.data_ptr(): module.weight.numel()
-        for module in model.modules()
-        if isinstance(module, nn.Embedding) and module.weight.device.type != "meta"
-    }
-    head = model.get_output_embeddings()
-    if head is not None:
-        weights[head.weight.data_ptr()] = head.weight.numel()
-    return sum(weights.values())
-
-
 def position_limit(model: Any) -> int | None:
     """Most positions of a model that learned a vector for each; ``None`` for all others.
 
@@ -99,24 +91,6 @@ def position_limit(model: Any) -> int | None:
     stated = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     limits = [*learned, *([stated] if stated else [])]
     return min(limits) if learned else None
-
-
-def _active(model: Any, config: Any, dense: int) -> int:
-    names = ("num_local_experts", "num_experts", "n_routed_experts")
-    count = next((n for name in names if (n := getattr(config, name, None))), None)
-    chosen = getattr(config, "num_experts_per_tok", None)
-    if not count or not chosen:
-        return dense
-    experts = sum(p.numel() for name, p in model.named_parameters() if ".experts." in name)
-    return int(dense - experts + experts * chosen // count)
-
-
-def _attention_width(config: Any) -> int | None:
-    heads = getattr(config, "num_attention_heads", None)
-    hidden = getattr(config, "hidden_size", None)
-    if heads is None or hidden is None:
-        return None
-    return int(heads * (getattr(config, "head_dim", None) or hidden // heads))
 
 
 def _dtype(model: Any) -> str:

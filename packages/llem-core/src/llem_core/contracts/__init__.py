@@ -14,6 +14,7 @@ from llem_core.contracts.backend import (
     MemoryReading,
     ModelInfo,
 )
+from llem_core.contracts.compute import AttentionShape, ComputeShape
 from llem_core.contracts.config import BackendSection, DecoderConfig, LoRAConfig, Section
 from llem_core.contracts.hookspecs import CONTRACT_VERSION, Availability, hookimpl
 from llem_core.contracts.launcher import (
@@ -53,12 +54,14 @@ from llem_core.files import write_atomically
 
 __all__ = [
     "CONTRACT_VERSION",
+    "AttentionShape",
     "Availability",
     "BackendSection",
     "BackendSpec",
     "Batch",
     "BatchOutput",
     "CheckReport",
+    "ComputeShape",
     "DecoderConfig",
     "DeviceInfo",
     "DomainKind",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from llem_core.contracts.compute import ComputeShape
 from llem_core.contracts.config import BackendSection
 from llem_core.contracts.hookspecs import Availability
 from llem_core.contracts.workload import Batch, BatchOutput, Prompt, Workload
@@ -54,11 +55,12 @@ class ModelInfo:
     Attributes:
         parameters: all parameters.
         parameters_non_embedding: parameters without token and position embeddings and
-            without the output projection, as in Kaplan et al. (arXiv 2001.08361).
+            without the output projection, as in Kaplan et al. (arXiv 2001.08361); of a model of
+            text and images, those that text passes through.
         active_parameters_non_embedding: those that one token passes through; differs from
             the former for mixtures of experts only.
-        n_layers: transformer layers that attend.
-        attention_width: query heads × head dimension, per layer.
+        n_layers: layers of the model.
+        compute: what one position computes; without it, FLOP are a rough figure.
         dtype: dtype of the weights: ``fp32``, ``fp16``, ``bf16``, ``int8``, ``int4``.
         weights_bytes: memory of the weights.
         devices: devices that it computes on.
@@ -73,7 +75,7 @@ class ModelInfo:
     devices: tuple[DeviceInfo, ...]
     active_parameters_non_embedding: int | None = None
     n_layers: int | None = None
-    attention_width: int | None = None
+    compute: ComputeShape | None = None
     dtype: str | None = None
     weights_bytes: int | None = None
     random_weights: bool = False

@@ -14,8 +14,28 @@ class FlopsResult(BaseModel):
 
     prefill_flops: float | None = Field(description="Processing the prompts (FLOP).")
     decode_flops: float | None = Field(description="Generating after the first token (FLOP).")
-    total_flops: float | None = Field(description="Both (FLOP).")
-    attention_flops: float | None = Field(description="Of the total: the attention term (FLOP).")
+    total_flops: float | None = Field(
+        description="Both (FLOP). A position attends to itself and those before it."
+    )
+    total_full_attention_flops: float | None = Field(
+        None,
+        description="As total_flops, with the scores of a prompt between all pairs of positions, "
+        "masked or not: what eager kernels compute and torch's FlopCounterMode counts (FLOP).",
+    )
+    matrix_flops: float | None = Field(
+        None, description="Of the total: matrix products within the layers (FLOP)."
+    )
+    attention_flops: float | None = Field(
+        description="Of the total: scores and weighted values of attention (FLOP)."
+    )
+    output_projection_flops: float | None = Field(
+        None, description="Of the total: logits, at the positions where they are made (FLOP)."
+    )
+    state_space_flops: float | None = Field(
+        None,
+        description="Of the total: convolutions and reading of the states in state-space layers "
+        "(FLOP).",
+    )
     padding_flops: float | None = Field(
         description="Spent on padded prompt positions beside the total, without attention (FLOP)."
     )
@@ -26,10 +46,15 @@ class FlopsResult(BaseModel):
     model_flops_utilisation: float | None = Field(
         description="flops_per_second over peak_flops_per_second (dimensionless)."
     )
-    method: str = Field(description="How the figures were come by.")
+    parts: list[str] = Field(default_factory=list, description="What the total holds.")
+    left_out: list[str] = Field(
+        default_factory=list, description="What is computed and not in the total."
+    )
+    method: str = Field(description="How the figures were obtained.")
     confidence: Literal["high", "medium", "low"] = Field(
-        description="`high`: dense model of known shape; `medium`: mixture of experts, or the "
-        "attention term is unknown; `low`: no figure, or a rough one."
+        description="`high`: within 2 % of a count of the operations; `medium`: in results of "
+        "schema 1 alone; `low`: no figure, or one "
+        "that lacks a part, which `left_out` names first."
     )
     reason: str | None = Field(description="Why figures are null.")
 

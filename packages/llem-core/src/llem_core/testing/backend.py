@@ -9,11 +9,13 @@ from typing import Literal
 from pydantic import Field
 
 from llem_core.contracts import (
+    AttentionShape,
     BackendSection,
     BackendSpec,
     Batch,
     BatchOutput,
     CheckReport,
+    ComputeShape,
     DeviceInfo,
     InferenceBackend,
     MemoryReading,
@@ -90,7 +92,7 @@ class ScriptedBackend(InferenceBackend):
             parameters=1_000_000,
             parameters_non_embedding=800_000,
             n_layers=2,
-            attention_width=64,
+            compute=ComputeShape(800_000, 100_000, (AttentionShape(2, 64, 64),)),
             dtype="fp32",
             weights_bytes=4_000_000,
             devices=devices or (DeviceInfo("cpu", "Scripted CPU"),),

@@ -9,6 +9,7 @@ architecture white papers (Ampere GA102, Ada AD102). ``fp16`` and ``bf16`` accum
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 _TERA = 1e12
 
@@ -35,14 +36,28 @@ _PEAKS: tuple[tuple[str, float, float, bool], ...] = (
 )
 
 
-def peak_flops_per_second(device_name: str, dtype: str | None) -> float | None:
-    """Dense peak of one device, in FLOP/s; ``None`` where it is not in the table.
+class Peak(NamedTuple):
+    """Dense peak of a device (FLOP/s), or why it is not known."""
+
+    flops_per_second: float | None
+    reason: str | None = None
+
+
+def peak_of(device_name: str, dtype: str | None, *, fp32_on_tensor_cores: bool = False) -> Peak:
+    """Dense peak of one device.
 
     Args:
         device_name: product name as the driver gives it.
         dtype: ``fp32``, ``fp16`` or ``bf16``; quantised weights compute in another dtype than
             they are stored in and have no entry.
+        fp32_on_tensor_cores: whether fp32 products may be computed in TF32.
     """
+    del fp32_on_tensor_cores
+    peak = _peak(device_name, dtype)
+    return Peak(peak, None if peak else f"no peak is known for {device_name} at {dtype}")
+
+
+def _peak(device_name: str, dtype: str | None) -> float | None:
     for pattern, fp32, half, has_bf16 in _PEAKS:
         if not re.search(pattern, device_name, re.IGNORECASE):
             continue

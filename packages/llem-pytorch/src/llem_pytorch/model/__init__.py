@@ -1,0 +1,1 @@
+"""What is loaded: its files, its weights, its facts."""
