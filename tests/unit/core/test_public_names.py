@@ -72,6 +72,8 @@ CONTRACTS = [
     "Availability",
     "BatchOutput",
     "CheckReport",
+    "AttentionShape",
+    "ComputeShape",
     "DeviceInfo",
     "DomainKind",
     "DomainReading",
