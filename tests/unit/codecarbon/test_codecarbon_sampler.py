@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from llem_core.contracts import SamplerSettings
 from llem_core.errors import EnergyError
+from llem_core.meters import NVML_COUNTER
 from llem_energy_codecarbon.components import Domain, Share
 from llem_energy_codecarbon.config import CodeCarbonConfig
-from llem_energy_codecarbon.counters import NVML
 from llem_energy_codecarbon.opening import Opened
 from llem_energy_codecarbon.sampler import CodeCarbonSampler
 
@@ -28,7 +28,7 @@ class Constant:
 class Pending:
     """Tells the energies that the test hands it, and nothing in between."""
 
-    def __init__(self, method="counter", meter=NVML):
+    def __init__(self, method="counter", meter=NVML_COUNTER):
         self.domains = (Domain("GPU-a", "gpu", "Some GPU", method, meter),)
         self.pending_j, self.lost = 0.0, None
 
@@ -90,7 +90,7 @@ def test_a_counter_is_told_as_measured_with_its_uncertainty(start):
     mean_w = 7.0 / reading.duration_s
     assert terms["edges"].standard_j == pytest.approx(math.sqrt(2 / 3) * mean_w * 0.1)
     assert terms["gain"].standard_j == pytest.approx(7.0 * 0.105 / math.sqrt(3))
-    assert terms["gain"].scope == "absolute"
+    assert terms["gain"].common_to_runs
 
 
 def test_power_times_time_is_told_as_integrated(start):
@@ -101,7 +101,7 @@ def test_power_times_time_is_told_as_integrated(start):
     domain = only(sampler.end("w"))
     assert domain.method == "integrated"
     assert 0 < domain.energy_j <= 7.0
-    assert {term.name for term in domain.uncertainty} == {"sampling", "gain"}
+    assert {term.name for term in domain.uncertainty} == {"sampling", "clock", "gain"}
 
 
 def test_a_loss_in_the_window_is_a_reason_and_the_next_window_is_sound(start):
@@ -127,7 +127,7 @@ def test_no_energy_is_a_reason_not_zero(start):
 
 
 def test_a_jump_is_a_reason(start):
-    board = Pending(meter=replace(NVML, limit_w=700.0))
+    board = Pending(meter=replace(NVML_COUNTER, limit_w=700.0))
     sampler = start(board)
     sampler.begin("w")
     board.pending_j = 1e6

@@ -7,18 +7,37 @@ import random
 import statistics
 
 import pytest
-from llem_core.contracts.sampler import DomainReading, EnergyReading, UncertaintyComponent
+from llem_core.contracts.sampler import (
+    DomainReading,
+    EnergyReading,
+    Growth,
+    UncertaintyComponent,
+)
 from llem_core.measure.baseline.power import baseline_power
 from llem_core.measure.baseline.record import BaselineReadings
 from llem_core.measure.energy.plausible import reject_impossible
 from llem_core.measure.energy.totals import record_energy
 from llem_core.measure.energy.uncertainty import CLOCK_RATE, budget
 from llem_core.measure.result.warnings import cross_check_warning, window_needed_s
+from llem_core.meters import integral_budget
 from llem_core.results.energy import BaselinePower, UncertaintyBudget
 
 
-def term(name: str, standard_j: float, scope: str = "comparison") -> UncertaintyComponent:
-    return UncertaintyComponent(name, standard_j, scope)  # type: ignore[arg-type]
+def term(
+    name: str, standard_j: float, growth: Growth = "constant", *, shared: bool = False
+) -> UncertaintyComponent:
+    return UncertaintyComponent(name, standard_j, growth, common_to_devices=shared)
+
+
+def gain(standard_j: float) -> UncertaintyComponent:
+    return UncertaintyComponent(
+        "gain",
+        standard_j,
+        "linear",
+        common_to_runs=True,
+        common_to_devices=True,
+        scales_with_energy=True,
+    )
 
 
 def gpu(name: str, energy_j: float | None, *terms: UncertaintyComponent, **facts: object):  # type: ignore[no-untyped-def]
@@ -53,7 +72,7 @@ def test_terms_add_as_squares_and_gain_is_absolute_alone() -> None:
         1000.0,
         term("edges", 3.0),
         term("quantisation", 4.0),
-        term("gain", 12.0, "absolute"),
+        gain(12.0),
     )
     terms = of(budget([device], None, 10.0))
     assert terms.comparison_j == pytest.approx(2 * 5)
@@ -67,14 +86,14 @@ def test_terms_add_as_squares_and_gain_is_absolute_alone() -> None:
 
 
 def test_edges_and_gains_of_several_devices_have_one_cause_and_add_up() -> None:
-    each = (term("edges", 3.0), term("quantisation", 4.0), term("gain", 10.0, "absolute"))
+    each = (term("edges", 3.0, shared=True), term("quantisation", 4.0), gain(10.0))
     terms = of(budget([gpu("GPU-a", 500.0, *each), gpu("GPU-b", 500.0, *each)], None, 10.0))
     values = {row.name: row.total_j for row in terms.terms}
     assert values == pytest.approx({"edges": 6.0, "quantisation": 4.0 * 2**0.5, "gain": 20.0})
 
 
 def test_the_adjusted_energy_has_the_baselines_term_and_the_gain_of_what_is_left() -> None:
-    device = gpu("GPU-a", 1000.0, term("edges", 3.0), term("gain", 100.0, "absolute"))
+    device = gpu("GPU-a", 1000.0, term("edges", 3.0), gain(100.0))
     terms = of(budget([device], baseline(80.0, 0.5), 10.0))
     values = {row.name: row.adjusted_j for row in terms.terms}
     # 1000 J less 80 W for 10 s leaves 200 J, a fifth of the energy and of its gain
@@ -88,7 +107,7 @@ def test_the_adjusted_energy_has_the_baselines_term_and_the_gain_of_what_is_left
 
 
 def test_shares_of_each_figure_sum_to_one() -> None:
-    device = gpu("GPU-a", 1000.0, term("edges", 3.0), term("gain", 100.0, "absolute"))
+    device = gpu("GPU-a", 1000.0, term("edges", 3.0), gain(100.0))
     terms = of(budget([device], baseline(80.0, 0.5), 10.0))
     assert [(f.energy, f.scope) for f in terms.figures] == [
         ("total", "comparison"),
@@ -101,12 +120,24 @@ def test_shares_of_each_figure_sum_to_one() -> None:
         assert figure.expanded_j == pytest.approx(terms.coverage_factor * figure.standard_j)
 
 
-def test_integrated_energy_has_the_clocks_rate_unless_its_sampler_states_it() -> None:
-    plain = gpu("GPU-a", 1e6, term("sampling", 1.0), method="integrated")
-    stated = gpu("GPU-a", 1e6, term("sampling", 1.0), term("clock", 7.0), method="integrated")
-    clock = {r.name: r.total_j for r in of(budget([plain], None, 10.0)).terms}["clock"]
-    assert clock == pytest.approx(1e6 * 500e-6 / math.sqrt(3))
-    assert {r.name: r.total_j for r in of(budget([stated], None, 10.0)).terms}["clock"] == 7.0
+def test_what_a_term_does_is_what_it_says_and_not_its_name() -> None:
+    def plain(name: str) -> UncertaintyComponent:
+        return term(name, 3.0)
+
+    for name in ("edges", "clock", "gain", "anything"):
+        two = [gpu("GPU-a", 500.0, plain(name)), gpu("GPU-b", 500.0, plain(name))]
+        terms = of(budget(two, baseline(10.0, 0.5, **{"GPU-a": 5.0, "GPU-b": 5.0}), 10.0))
+        row = next(r for r in terms.terms if r.name == name and r.growth == "constant")
+        assert row.total_j == pytest.approx(3.0 * 2**0.5)
+        assert row.adjusted_j == pytest.approx(3.0 * 2**0.5)
+        assert row.scope == "comparison"
+
+
+def test_the_clocks_rate_is_in_energy_that_is_power_times_time() -> None:
+    terms = integral_budget(0.1, 1e6, 100.0, [9e3, 1.1e4])
+    clock = next(t for t in terms if t.name == "clock")
+    assert clock.standard_j == pytest.approx(1e6 * 500e-6 / math.sqrt(3))
+    assert clock.growth == "linear"
 
 
 def test_no_uncertainty_is_no_budget_and_none_at_all_is_no_division() -> None:
@@ -189,18 +220,32 @@ def test_a_cross_check_beyond_threshold_and_uncertainty_is_told(
 def test_the_window_that_would_be_needed_gives_what_was_asked_for() -> None:
     for terms in (
         [term("edges", 30.0)],
-        [term("sampling", 30.0)],
-        [term("edges", 20.0), term("sampling", 25.0), term("clock", 1.0)],
+        [term("sampling", 30.0, "root")],
+        [term("edges", 20.0), term("sampling", 25.0, "root"), term("clock", 1.0, "linear")],
     ):
         rows = of(budget([gpu("GPU-a", 1000.0, *terms)], None, 10.0)).terms
         needed_s = window_needed_s(rows, 1000.0, 10.0, 0.01)
         assert needed_s is not None
         ratio = needed_s / 10.0
-        grown = {"edges": 1.0, "sampling": math.sqrt(ratio), "clock": ratio}
-        standard_j = math.hypot(*(t.standard_j * grown[t.name] for t in terms))
+        grown = {"constant": 1.0, "root": math.sqrt(ratio), "linear": ratio}
+        standard_j = math.hypot(*(t.standard_j * grown[t.growth] for t in terms))
         assert 2 * standard_j == pytest.approx(0.01 * 1000.0 * ratio)
-    rows = of(budget([gpu("GPU-a", 1000.0, term("clock", 10.0))], None, 10.0)).terms
+    rows = of(budget([gpu("GPU-a", 1000.0, term("any", 10.0, "linear"))], None, 10.0)).terms
     assert window_needed_s(rows, 1000.0, 10.0, 0.01) is None
+
+
+@pytest.mark.parametrize("window_s", [10.0, 100.0, 1000.0])
+def test_the_advice_is_the_same_from_a_short_window_and_from_a_long_one(window_s: float) -> None:
+    """300 W; ± 60 J of edges make 1 % of 20 s, ± 60 J of one second's scatter make 1 % of 400 s."""
+    energy_j = 300.0 * window_s
+    edges = term("edges", 30.0)
+    sampling = term("sampling", 30.0 * math.sqrt(window_s), "root")
+    for device, needed_s in (
+        (gpu("GPU-a", energy_j, edges), 20.0),
+        (gpu("GPU-a", energy_j, sampling), 400.0),
+    ):
+        rows = of(budget([device], None, window_s)).terms
+        assert window_needed_s(rows, energy_j, window_s, 0.01) == pytest.approx(needed_s)
 
 
 @pytest.mark.parametrize("bad", [-5.0, math.nan, math.inf])

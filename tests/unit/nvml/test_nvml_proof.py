@@ -55,7 +55,7 @@ def test_an_interval_that_is_too_narrow_is_found_out(proof: ModuleType) -> None:
 
 def test_intervals_are_not_absurdly_wide() -> None:
     (domain,) = measure_window([SimulatedGpu(Constant(300.0), phase_s=0.04)], 10).reading.domains
-    terms = [t.standard_j for t in domain.uncertainty if t.scope == "comparison"]
+    terms = [t.standard_j for t in domain.uncertainty if not t.common_to_runs]
     assert 2 * sum(terms) < 0.005 * 3000
 
 
@@ -75,7 +75,7 @@ def test_simulated_time_changes_nothing() -> None:
         done = measure_window([gpu()], 1.3, clock=clock, lead_s=0.3)
         domain = done.domain
         assert domain.energy_j is not None
-        half_j = 2 * sum(t.standard_j for t in domain.uncertainty if t.scope == "comparison")
+        half_j = 2 * sum(t.standard_j for t in domain.uncertainty if not t.common_to_runs)
         assert abs(domain.energy_j - done.true_j[0]) <= half_j
         # A real clock is read late on a busy machine, and the edges are uncertain by that.
         assert half_j < (0.1 if clock is None else 0.3) * done.true_j[0]

@@ -12,8 +12,12 @@ from contextlib import contextmanager
 
 import pynvml
 import pytest
+from llem_core.config.energy import EnergyConfig
 from llem_core.contracts import DomainReading, EnergyReading, SamplerSettings
 from llem_core.errors import EnergyError
+from llem_core.measure.energy.totals import record_energy
+from llem_core.measure.energy.uncertainty import budget
+from llem_core.measure.result.warnings import energy_warnings
 from llem_energy_nvml import hooks
 from llem_energy_nvml.config import NvmlConfig
 from llem_energy_nvml.testing import (
@@ -46,7 +50,8 @@ def measure(*gpus: SimulatedGpu, duration_s: float = 0.6) -> tuple[EnergyReading
 
 
 def expanded(domain: DomainReading, *scopes: str) -> float:
-    terms = [t.standard_j for t in domain.uncertainty if t.scope in scopes]
+    asked = {scope == "absolute" for scope in scopes}
+    terms = [t.standard_j for t in domain.uncertainty if t.common_to_runs in asked]
     return 2 * math.sqrt(sum(term**2 for term in terms))
 
 
@@ -157,7 +162,7 @@ def test_the_power_field_is_called_what_it_is() -> None:
     assert "instantaneous" in field(power_window_s=None, architecture=6)
 
 
-def test_windows_nest_and_a_short_one_is_warned_of() -> None:
+def test_windows_nest() -> None:
     with sampling(SimulatedGpu(Constant(100.0))) as (sampler, _):
         sampler.begin("outer")
         sampler.begin("inner")
@@ -166,7 +171,6 @@ def test_windows_nest_and_a_short_one_is_warned_of() -> None:
         outer = sampler.end("outer")
     assert outer.started_s < inner.started_s < inner.ended_s < outer.ended_s
     assert (outer.domains[0].energy_j or 0) > (inner.domains[0].energy_j or 0)
-    assert "short" in inner.warnings[0]
 
 
 def test_other_processes_are_named_and_our_own_are_not() -> None:
@@ -231,12 +235,46 @@ def test_a_known_gain_is_taken_out_and_narrows_the_absolute_interval() -> None:
     assert expanded(other.domain, "absolute") == pytest.approx(0.121 * 3000, rel=0.01)
 
 
+def advice(gpu: SimulatedGpu, duration_s: float) -> str:
+    """What a result says of the length of its window."""
+    reading = measure_window([gpu], duration_s).reading
+    energy = record_energy(reading, None, {gpu.uuid}, "gpu")
+    terms = budget(energy.used, None, reading.duration_s)
+    told = energy_warnings(EnergyConfig(), energy, terms, reading.duration_s)
+    return " ".join(text for text in told if "Between runs" in text)
+
+
 def test_the_length_that_a_short_window_would_need_is_enough() -> None:
     gpu = SimulatedGpu(Square(100.0, 500.0, 0.37), phase_s=0.04)
-    (warning,) = measure_window([gpu], 1.0).reading.warnings
-    needed_s = float(warning.split("it should last ")[1].split(" s")[0])
+    needed_s = float(advice(gpu, 1.0).split("a window of ")[1].split(" s")[0])
     assert needed_s > 1
-    assert measure_window([gpu], 1.5 * needed_s).reading.warnings == ()
+    assert advice(gpu, 1.5 * needed_s) == ""
+
+
+@pytest.mark.parametrize("duration_s", [10.0, 100.0, 1000.0])
+def test_a_card_without_a_counter_is_told_that_no_longer_window_helps(duration_s: float) -> None:
+    """Its sensor looks at 25 ms of 100: what it does not see grows as the energy does."""
+    text = advice(SimulatedGpu(Constant(300.0), counter_refresh_s=None), duration_s)
+    assert "no longer window would make it 1%, as unseen grows as the energy does" in text
+    assert "a window of" not in text
+    assert ("Raise n." in text) == (duration_s < 60)
+
+
+@pytest.mark.parametrize("duration_s", [10.0, 100.0, 1000.0])
+def test_a_card_without_a_counter_that_sees_all_the_time_is_told_one_length(
+    duration_s: float,
+) -> None:
+    """Its edges and the scatter between samples do not depend on how long the window was."""
+    card = SimulatedGpu(
+        Square(100.0, 400.0, 7.0),
+        name="Simulated Ada",
+        architecture=8,
+        counter_refresh_s=None,
+        power_window_s=0.1,
+    )
+    text = advice(card, duration_s)
+    assert "no longer window" not in text
+    assert ("a window of 1 min 23 s would make it 1%" in text) == (duration_s < 83)
 
 
 def test_processes_of_another_container_are_strangers_only_if_they_were_there_before() -> None:

@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import pytest
 from llem_core.contracts import SamplerSettings
 from llem_core.errors import EnergyError
+from llem_core.meters import CounterFacts
 from llem_energy_zeus.config import ZeusConfig
-from llem_energy_zeus.counters import Counter
 from llem_energy_zeus.devices import Device, Domain
 from llem_energy_zeus.opening import Opened
 from llem_energy_zeus.sampler import ZeusSampler
 from llem_energy_zeus.samples import PowerReader
 
-GPU_COUNTER = Counter(period_s=0.1, step_j=0.001, gain=0.06, limit_w=700.0)
+GPU_COUNTER = CounterFacts(period_s=0.1, step_j=0.001, gain_half_width=0.06, limit_w=700.0)
 
 
 class Monitor:
@@ -193,9 +193,9 @@ def test_the_edges_take_the_highest_power_seen():
     sampler.stop()
     terms = {term.name: term for term in reading.domains[0].uncertainty}
     assert terms["edges"].standard_j == pytest.approx(math.sqrt(2) * 500.0 * 0.1 / math.sqrt(3))
-    assert terms["edges"].scope == "comparison"
-    assert terms["gain"].standard_j == pytest.approx(0.06 * 1e-6)
-    assert terms["gain"].scope == "absolute"
+    assert not terms["edges"].common_to_runs
+    assert terms["gain"].standard_j == pytest.approx(0.06 / math.sqrt(3) * 1e-6)
+    assert terms["gain"].common_to_runs
     assert [row.power_w for row in reading.samples][-2:] == [300.0, 500.0]
     assert all(reading.started_s <= row.time_s <= reading.ended_s for row in reading.samples)
     assert {row.temperature_c for row in reading.samples} == {60.0}

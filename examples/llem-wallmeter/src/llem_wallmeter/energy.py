@@ -11,7 +11,7 @@ of error a stands for a rectangular distribution, a/√3 (JCGM 100:2008, 4.3.7):
   the differences of neighbours is the variance of one value.
 - ``quantisation``: from the resolution; each power, or both ends of a running total.
 - ``alignment``: a shift of the window by the clock's uncertainty, times the range of power.
-- ``gain`` and ``offset``: the data sheet's limits of error; the same in every run, so ``absolute``.
+- ``gain`` and ``offset``: the data sheet's limits of error; the same in every run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from llem_core.contracts import UncertaintyComponent
+from llem_core.contracts import Growth, UncertaintyComponent
+from llem_core.meters import edges, gain
 
 from llem_wallmeter.config import WallMeterConfig
 
@@ -85,19 +86,26 @@ def uncertainty_of(
     )
     powers = [power for piece in pieces for power in (piece.start_w, piece.end_w)]
     energy_j = energy_of(pieces, started_s, ended_s)
-    terms = {
-        "edges": edges_j,
-        "sampling": _sampling(pieces) if _is_instant(config) else 0.0,
-        "quantisation": _quantisation(pieces, config),
-        "alignment": config.clock_error_seconds * (max(powers) - min(powers)),
-    }
-    absolute = {
-        "gain": energy_j * config.accuracy_percent * _PERCENT * _LIMIT,
-        "offset": config.accuracy_offset_w * (ended_s - started_s) * _LIMIT,
-    }
+    sampling_j = _sampling(pieces) if _is_instant(config) else 0.0
+    alignment_j = config.clock_error_seconds * (max(powers) - min(powers))
+    # A running total is rounded at its two ends, powers are rounded one by one.
+    rounded: Growth = "root" if config.quantity == "power_w" else "constant"
+    terms = (
+        edges(edges_j),
+        UncertaintyComponent("sampling", sampling_j, growth="root"),
+        UncertaintyComponent("quantisation", _quantisation(pieces, config), growth=rounded),
+        UncertaintyComponent("alignment", alignment_j, common_to_devices=True),
+    )
     return (
-        *(UncertaintyComponent(name, value) for name, value in terms.items()),
-        *(UncertaintyComponent(name, value, "absolute") for name, value in absolute.items()),
+        *terms,
+        gain(energy_j, config.accuracy_percent * _PERCENT),
+        # What the meter tells at no power is in the baseline too, and no share of the energy.
+        UncertaintyComponent(
+            "offset",
+            config.accuracy_offset_w * (ended_s - started_s) * _LIMIT,
+            growth="linear",
+            common_to_runs=True,
+        ),
     )
 
 

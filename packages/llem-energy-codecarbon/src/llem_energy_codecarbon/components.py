@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from llem_core.contracts import DomainKind, EnergyMethod
+from llem_core.meters import NVML_COUNTER, RAPL_COUNTER, CounterFacts
 from llem_core.units import kwh_to_joules
 
-from llem_energy_codecarbon.counters import NVML, RAPL, Meter
+RAPL = replace(RAPL_COUNTER, limit_w=16_000.0)
+"""CodeCarbon adds up all packages; the limit is more than those of any machine draw together."""
 
 COUNTER_MODES = {"intel_rapl", "windows_emi", "intel_power_gadget"}
 """Modes in which CodeCarbon reads the processor's own energy count."""
@@ -27,7 +29,7 @@ class Domain:
         name: name in the reading.
         kind: kind in the reading.
         label: what a person calls it.
-        method: how its energy is come by.
+        method: how its energy is obtained.
         meter: facts of its meter; ``None`` for an estimate.
     """
 
@@ -35,7 +37,7 @@ class Domain:
     kind: DomainKind
     label: str | None
     method: EnergyMethod
-    meter: Meter | None = None
+    meter: CounterFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class Board:
         self._name = str(static.get("uuid") or f"gpu:{static['gpu_index']}")
         self._has_counter = bool(device._has_counter)
         limit_w = static.get("power_limit")
-        meter = replace(NVML, limit_w=None if limit_w is None else float(limit_w))
+        meter = replace(NVML_COUNTER, limit_w=None if limit_w is None else float(limit_w))
         method: EnergyMethod = "counter" if self._has_counter else "integrated"
         label = static.get("name")
         if _has_mig(device):

@@ -14,10 +14,10 @@ from llem_core.contracts import (
     UncertaintyComponent,
 )
 from llem_core.errors import EnergyError
+from llem_core.meters import counter_budget, counter_fault, integral_budget
 
 from llem_energy_codecarbon.components import Domain
 from llem_energy_codecarbon.config import CodeCarbonConfig
-from llem_energy_codecarbon.counters import counter_budget, integral_budget, jump
 from llem_energy_codecarbon.ledger import Ledger, State, Total
 from llem_energy_codecarbon.opening import Opened, open_components
 from llem_energy_codecarbon.periodic import Periodic
@@ -150,7 +150,7 @@ def _reading(
     if reason is None and energy_j <= 0:
         reason = f"CodeCarbon told no energy for the window of {duration_s:.3g} s"
     if reason is None and domain.meter is not None:
-        reason = jump(domain.meter, energy_j, duration_s)
+        reason = counter_fault(domain.meter, energy_j, duration_s)
     if reason is not None:
         return DomainReading(domain.name, domain.kind, None, domain.method, reason, domain.label)
     if domain.method != "counter":
@@ -165,7 +165,7 @@ def _reading(
         edge_power_w = max([energy_j / max(duration_s, 1e-9), *powers_w])
         uncertainty = counter_budget(domain.meter, energy_j, edge_power_w)
     elif domain.meter is not None and domain.method == "integrated":
-        uncertainty = integral_budget(domain.meter, energy_j, duration_s, powers_w)
+        uncertainty = integral_budget(domain.meter.gain_half_width, energy_j, duration_s, powers_w)
     return DomainReading(
         domain.name,
         domain.kind,

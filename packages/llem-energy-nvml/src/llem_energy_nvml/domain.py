@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from llem_core.contracts import DomainReading, UncertaintyComponent
+from llem_core.meters import GPU_GAIN_HALF_WIDTH, clock_rate, edges, gain, quantisation
 from llem_core.units import MILLI
 
 from llem_energy_nvml.account import Powers, Window, counted
@@ -16,13 +17,8 @@ from llem_energy_nvml.integral import Integral, integrate
 from llem_energy_nvml.sensor import Sensor
 from llem_energy_nvml.track import Track
 
-GAIN_HALF_WIDTH = 0.105
-"""Boards were reported from 8 % below to 13 % above an external meter (arXiv 2312.02741)."""
-UNSEEN = "unseen"
-"""Term of the time that a power field does not look at; it falls with no window's length."""
 _AROUND_S = 1.0
 _MOST_FAILED = 0.1
-_ROOT_3 = math.sqrt(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +84,10 @@ def _counted(
             label=device.name,
             resolution_j=MILLI,
             uncertainty=(
-                UncertaintyComponent("edges", found.edges_j),
-                UncertaintyComponent("quantisation", MILLI * math.sqrt(2 / 12)),
-                UncertaintyComponent("clock", found.clock_j),
+                edges(found.edges_j),
+                quantisation(MILLI),
+                # A delay moves what lies beside the edges, whatever the window's length.
+                UncertaintyComponent("clock", found.clock_j, common_to_devices=True),
             ),
             cross_check_j=integral.energy_j if integral else None,
             cross_check_method="integrated" if integral else None,
@@ -128,10 +125,10 @@ def _integrated(seen: Observed, integral: Integral | None) -> DomainReading:
             method="integrated",
             label=device.name,
             uncertainty=(
-                UncertaintyComponent("sampling", integral.sampling_j),
-                UncertaintyComponent("averaging", integral.averaging_j),
-                UncertaintyComponent("clock", integral.clock_j),
-                UncertaintyComponent(UNSEEN, integral.unseen_j),
+                UncertaintyComponent("sampling", integral.sampling_j, growth="root"),
+                UncertaintyComponent("averaging", integral.averaging_j, common_to_devices=True),
+                clock_rate(integral.energy_j),
+                UncertaintyComponent("unseen", integral.unseen_j, growth="linear"),
             ),
         ),
     )
@@ -139,15 +136,14 @@ def _integrated(seen: Observed, integral: Integral | None) -> DomainReading:
 
 def _calibrated(seen: Observed, reading: DomainReading) -> DomainReading:
     """Take the card's known gain out, and add the uncertainty of what is not known of it."""
-    known = seen.calibration or Calibration(gain_half_width=GAIN_HALF_WIDTH)
+    known = seen.calibration or Calibration(gain_half_width=GPU_GAIN_HALF_WIDTH)
     energy_j = true_energy_j(known, reading.energy_j, seen.window)
     assert energy_j is not None
     terms = [replace(t, standard_j=t.standard_j / known.gain) for t in reading.uncertainty]
-    gain_j = abs(energy_j) * known.gain_half_width / _ROOT_3
     return replace(
         reading,
         energy_j=energy_j,
-        uncertainty=(*terms, UncertaintyComponent("gain", gain_j, "absolute")),
+        uncertainty=(*terms, gain(energy_j, known.gain_half_width)),
         cross_check_j=true_energy_j(known, reading.cross_check_j, seen.window),
     )
 

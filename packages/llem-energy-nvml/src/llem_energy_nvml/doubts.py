@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 from llem_core.contracts import DomainReading
 from llem_core.meters import VisibleGpus
-from llem_core.units import format_duration
 
-from llem_energy_nvml.domain import UNSEEN, Observed
+from llem_energy_nvml.domain import Observed
 
-AIM = 0.01
-"""Share of the energy that the comparison uncertainty (k = 2) should not exceed."""
-_COVERAGE_FACTOR = 2.0
 _MANY_FAILED = 0.05
 
 
@@ -29,40 +24,9 @@ def _warnings(
 ) -> Iterator[str]:
     if visible.note:
         yield f"{visible.note}."
-    busiest = max(
-        (pair for pair in zip(seen, domains, strict=True) if pair[1].energy_j is not None),
-        key=lambda pair: pair[1].energy_j or 0.0,
-        default=None,
-    )
-    if busiest is not None:
-        yield from _short(*busiest)
     for each, domain in zip(seen, domains, strict=True):
         yield from _failures(each)
         yield from _part_time(each, domain)
-
-
-def _short(seen: Observed, domain: DomainReading) -> Iterator[str]:
-    energy_j = domain.energy_j or 0.0
-    terms = [
-        t.standard_j for t in domain.uncertainty if t.scope == "comparison" and t.name != UNSEEN
-    ]
-    share = _COVERAGE_FACTOR * math.hypot(*terms) / energy_j if energy_j > 0 else math.inf
-    if share <= AIM:
-        return
-    duration_s = seen.window.duration_s
-    told = "more than its energy" if share > 1 else f"± {share:.1%} of its energy"
-    # The edges' share falls with the length; what lies between samples with its root.
-    power = 1.0 if domain.method == "counter" else 2.0
-    needed = (
-        f"it should last {format_duration(duration_s * (share / AIM) ** power)} or more"
-        if share <= 1
-        else "it should be far longer"
-    )
-    yield (
-        f"The window of {format_duration(duration_s)} is short for the sensor of "
-        f"{domain.label or domain.name}: edges and sampling leave {told} open; for {AIM:.0%} "
-        f"{needed}."
-    )
 
 
 def _part_time(seen: Observed, domain: DomainReading) -> Iterator[str]:

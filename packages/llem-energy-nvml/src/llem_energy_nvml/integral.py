@@ -12,8 +12,6 @@ from llem_core.contracts import PowerSample
 from llem_energy_nvml.account import Window
 from llem_energy_nvml.sensor import Sensor
 
-CLOCK_RATE = 500e-6
-"""Most that CLOCK_MONOTONIC is slewed while it is being corrected: 500 parts in a million."""
 _ROOT_3 = math.sqrt(3)
 
 
@@ -25,7 +23,6 @@ class Integral:
         energy_j: the energy.
         sampling_j: standard uncertainty of what lies between samples.
         averaging_j: of the power field's age and averaging at the edges.
-        clock_j: of the clock's rate.
         unseen_j: of the time that the power field does not look at.
         longest_gap_s: longest time without a sample.
     """
@@ -33,7 +30,6 @@ class Integral:
     energy_j: float
     sampling_j: float
     averaging_j: float
-    clock_j: float
     unseen_j: float
     longest_gap_s: float
 
@@ -80,7 +76,6 @@ def integrate(
         energy_j,
         math.sqrt(scatter_j2),
         range_w * age_half_s / _ROOT_3,
-        abs(energy_j) * CLOCK_RATE / _ROOT_3,
         # Uniform between 0 and the limit; its mean square about the mean that was seen.
         unseen_s * math.hypot(most_w / 2 / _ROOT_3, most_w / 2 - mean_w),
         max(t1 - t0 for (t0, _), (t1, _) in itertools.pairwise(held)),

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from llem_core.contracts import DomainKind
-
-from llem_energy_zeus.counters import Counter
+from llem_core.meters import CounterFacts
 
 Source = Literal["gpu_energy", "cpu_energy", "dram_energy"]
 
@@ -36,7 +35,7 @@ class Domain:
     kind: DomainKind
     label: str | None
     source: Source
-    counter: Counter
+    counter: CounterFacts
     sampled_well: bool = False
 
 

@@ -10,29 +10,19 @@ import io
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from llem_core.meters import NVML_COUNTER, RAPL_COUNTER, RAPL_DRAM_COUNTER
+
 from llem_energy_zeus.config import ZeusConfig
-from llem_energy_zeus.counters import (
-    DRAM_GAIN,
-    GPU_GAIN,
-    NVML_STEP_J,
-    RAPL_GAIN,
-    RAPL_PERIOD_S,
-    RAPL_STEP_J,
-    Counter,
-)
 from llem_energy_zeus.devices import Device, Domain
 from llem_energy_zeus.samples import PowerReader
 from llem_energy_zeus.state import read_state
 from llem_energy_zeus.wraps import WrapCounter
-
-MOST_PACKAGE_W = 2000.0
-"""More than any processor package or its memory draws; a count that says so has jumped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +69,9 @@ def _open_gpus(
     devices, readers = [], []
     for index in range(0 if gpus is None else len(gpus)):
         name, label = _identify(gpus, index)
-        counter = Counter(config.gpu_counter_period_s, NVML_STEP_J, GPU_GAIN, _limit(gpus, index))
+        counter = replace(
+            NVML_COUNTER, period_s=config.gpu_counter_period_s, limit_w=_limit(gpus, index)
+        )
         reader = _power_reader(gpus, index, name) if config.power_samples else None
         field = None if reader is None else reader[1]
         domain = Domain(name, "gpu", label, "gpu_energy", counter, field == "instant")
@@ -137,12 +129,11 @@ def _open_cpus(
 
 def _cpu_domains(cpu: Any, zone: str, has_dram: bool) -> tuple[Domain, ...]:
     number = cpu.cpu_index
-    package = Counter(RAPL_PERIOD_S, RAPL_STEP_J, RAPL_GAIN, MOST_PACKAGE_W)
-    domains = [Domain(f"cpu:{number}", "cpu", f"RAPL {zone}", "cpu_energy", package)]
+    domains = [Domain(f"cpu:{number}", "cpu", f"RAPL {zone}", "cpu_energy", RAPL_COUNTER)]
     if has_dram:
-        dram = Counter(RAPL_PERIOD_S, RAPL_STEP_J, DRAM_GAIN, MOST_PACKAGE_W)
         label = f"RAPL dram of {zone}"
-        domains.append(Domain(f"dram:{number}", "dram", label, "dram_energy", dram))
+        name = f"dram:{number}"
+        domains.append(Domain(name, "dram", label, "dram_energy", RAPL_DRAM_COUNTER))
     return tuple(domains)
 
 

@@ -13,10 +13,10 @@ from llem_core.contracts import (
     SamplerSettings,
 )
 from llem_core.errors import EnergyError
+from llem_core.meters import counter_budget, counter_fault
 
 from llem_energy_zeus import devices
 from llem_energy_zeus.config import ZeusConfig
-from llem_energy_zeus.counters import budget, fault
 from llem_energy_zeus.devices import Device, Domain, Window
 from llem_energy_zeus.opening import Opened, open_devices
 from llem_energy_zeus.periodic import Periodic
@@ -178,7 +178,7 @@ def _reading(
     if energy_j is None and reason is None:
         reason = "Zeus left it out of its measurement"
     if energy_j is not None:
-        reason = fault(domain.counter, energy_j, duration_s)
+        reason = counter_fault(domain.counter, energy_j, duration_s)
     if energy_j is None or reason is not None:
         return DomainReading(
             domain.name,
@@ -200,7 +200,7 @@ def _reading(
         "counter",
         label=domain.label,
         resolution_j=domain.counter.step_j,
-        uncertainty=budget(domain.counter, energy_j, edge_power_w),
+        uncertainty=counter_budget(domain.counter, energy_j, edge_power_w),
         cross_check_j=check_j,
         cross_check_method=None if check_j is None else "integrated",
         shared_with=strangers,

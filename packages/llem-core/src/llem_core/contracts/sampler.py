@@ -13,22 +13,36 @@ from llem_core.contracts.hookspecs import Availability
 
 DomainKind = Literal["gpu", "cpu", "dram", "other"]
 EnergyMethod = Literal["counter", "integrated", "estimated"]
+Growth = Literal["constant", "root", "linear"]
+"""How a term of an uncertainty grows with the window's length, in joules: not at all, such as an
+error of the edges; with its root, such as the scatter between samples; as the energy does."""
 
 
 @dataclass(frozen=True, slots=True)
 class UncertaintyComponent:
     """One term of an uncertainty budget, as a standard uncertainty (k = 1) in joules.
 
+    The attributes say how it is added and what would make it smaller; its name is for people alone.
+
     Attributes:
         name: ``edges``, ``quantisation``, ``sampling``, ``clock``, ``gain``, …
         standard_j: standard uncertainty.
-        scope: ``comparison`` terms differ from run to run on one card; ``absolute`` terms,
-            such as the card's unknown gain, are common to all of them.
+        growth: how it grows with the window. It decides whether a longer one is advised.
+        common_to_runs: whether all runs on the device share the error, such as the card's unknown
+            gain. It then says nothing of how two runs compare, and is in absolute joules alone.
+        common_to_devices: whether all devices of the reading share its cause, such as the edges of
+            one window. Such terms of one name add as they are, and others as squares.
+        scales_with_energy: whether it is an unknown factor of the energy that is the same in the
+            baseline and in the window, such as a gain. Of the adjusted energy it is then the same
+            share as of the gross one.
     """
 
     name: str
     standard_j: float
-    scope: Literal["comparison", "absolute"] = "comparison"
+    growth: Growth = "constant"
+    common_to_runs: bool = False
+    common_to_devices: bool = False
+    scales_with_energy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +53,7 @@ class DomainReading:
         name: unique in a reading: a GPU's UUID, ``cpu:0``, ``dram:0``, ``cpu``.
         kind: what the domain is.
         energy_j: joules, or ``None``.
-        method: how they were come by.
+        method: how they were obtained.
         reason: why ``energy_j`` is ``None``.
         label: what a person calls the device, such as its product name.
         resolution_j: smallest step of the reading.

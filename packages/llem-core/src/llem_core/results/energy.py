@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llem_core.contracts.sampler import DomainKind, EnergyMethod
+from llem_core.contracts.sampler import DomainKind, EnergyMethod, Growth
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
@@ -21,7 +21,7 @@ class DomainEnergy(BaseModel):
     label: str | None = Field(description="Product name, where known.")
     used: bool = Field(description="Whether the experiment computed on it and it is in the total.")
     energy_j: float | None = Field(description="Energy (J).")
-    method: EnergyMethod = Field(description="How it was come by.")
+    method: EnergyMethod = Field(description="How it was obtained.")
     reason: str | None = Field(description="Why energy_j is null.")
     resolution_j: float | None = Field(description="Smallest step of the reading (J).")
     cross_check_j: float | None = Field(description="The same by another method (J).")
@@ -76,6 +76,11 @@ class BudgetTerm(BaseModel):
     name: str = Field(description="What it comes from.")
     scope: Literal["comparison", "absolute"] = Field(
         description="`comparison` varies from run to run on one card; `absolute` is common to all."
+    )
+    growth: Growth = Field(
+        "constant",
+        description="How it grows with the window: not at all, with the root of its length, or as "
+        "the energy does.",
     )
     total_j: float = Field(description="In energy_total_j (J).")
     adjusted_j: float | None = Field(

@@ -117,8 +117,15 @@ class ScriptedSampler(EnergySampler):
             ()
             if self._method == "estimated"
             else (
-                UncertaintyComponent("edges", 0.01 * energy_j),
-                UncertaintyComponent("gain", 0.05 * energy_j, scope="absolute"),
+                UncertaintyComponent("edges", 0.01 * energy_j, common_to_devices=True),
+                UncertaintyComponent(
+                    "gain",
+                    0.05 * energy_j,
+                    growth="linear",
+                    common_to_runs=True,
+                    common_to_devices=True,
+                    scales_with_energy=True,
+                ),
             )
         )
         return DomainReading(name, kind, energy_j, self._method, uncertainty=terms)

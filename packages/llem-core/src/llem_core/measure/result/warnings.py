@@ -107,8 +107,6 @@ ADVISED_WINDOW_S = 60.0
 """MLPerf Power asks for a measured run of 60 s at least (arXiv 2410.12032)."""
 FINE_SHARE = 0.01
 """A comparison uncertainty that resolves what is usually compared, as a share of the energy."""
-_GROW_WITH_TIME = frozenset({"clock"})
-_GROW_WITH_ROOT = frozenset({"sampling"})
 
 
 def energy_warnings(
@@ -169,16 +167,16 @@ def window_needed_s(
 ) -> float | None:
     """Length of a window whose comparison uncertainty is ``share`` of its energy (s).
 
-    At the same power the energy grows with the window's length r times over; edges and
-    quantisation stay as they are, and a sampling error grows with √r. So r is the positive root
-    of (share·E/k)²·r² − s²·r − c² = 0. ``None`` where no length would do.
+    At the same power the energy grows with the window's length r times over; of the terms, with
+    squares that sum to c², s² and l², constant ones stay as they are, others grow with √r or r. So
+    r is the positive root of ((share·E/k)² − l²)·r² − s²·r − c² = 0. ``None`` where no length
+    would do: what grows as the energy does is the same share of it in any window.
     """
-    within = [t for t in terms if t.scope == "comparison" and t.total_j > 0]
-    constant = math.fsum(
-        t.total_j**2 for t in within if t.name not in _GROW_WITH_TIME | _GROW_WITH_ROOT
+    within = [t for t in terms if t.scope == "comparison"]
+    constant, root, linear = (
+        math.fsum(t.total_j**2 for t in within if t.growth == growth)
+        for growth in ("constant", "root", "linear")
     )
-    root = math.fsum(t.total_j**2 for t in within if t.name in _GROW_WITH_ROOT)
-    linear = math.fsum(t.total_j**2 for t in within if t.name in _GROW_WITH_TIME)
     goal = (share * energy_j / COVERAGE_FACTOR) ** 2 - linear
     if goal <= 0:
         return None
@@ -188,24 +186,31 @@ def window_needed_s(
 
 def _short(energy: RecordedEnergy, terms: UncertaintyBudget | None, window_s: float) -> list[str]:
     told = []
-    if window_s < ADVISED_WINDOW_S:
+    helps = window_s < ADVISED_WINDOW_S
+    if helps:
         told.append(
             f"The window lasted {format_duration(window_s)}; "
             f"{format_duration(ADVISED_WINDOW_S)} or more are advised for energy."
         )
     if terms is not None and energy.total_j and terms.comparison_j > FINE_SHARE * energy.total_j:
-        told.append(_coarse(energy.total_j, terms, window_s))
-    return [f"{' '.join(told)} Raise n."] if told else []
+        needed_s = window_needed_s(terms.terms, energy.total_j, window_s, FINE_SHARE)
+        helps = helps or needed_s is not None
+        told.append(_coarse(energy.total_j, terms, needed_s))
+    return [" ".join([*told, "Raise n."] if helps else told)] if told else []
 
 
-def _coarse(energy_j: float, terms: UncertaintyBudget, window_s: float) -> str:
+def _coarse(energy_j: float, terms: UncertaintyBudget, needed_s: float | None) -> str:
     shares = terms.figures[0].shares
     most = max(shares, key=lambda name: shares[name])
     text = (
         f"Between runs the energy is uncertain by ± {terms.comparison_j / energy_j:.1%}, mostly "
         f"from {most}"
     )
-    needed_s = window_needed_s(terms.terms, energy_j, window_s, FINE_SHARE)
-    if needed_s is None:
-        return f"{text}; no longer window would make it {FINE_SHARE:.0%}."
-    return f"{text}; a window of {format_duration(needed_s)} would make it {FINE_SHARE:.0%}."
+    if needed_s is not None:
+        return f"{text}; a window of {format_duration(needed_s)} would make it {FINE_SHARE:.0%}."
+    linear = {t.name: t.total_j for t in terms.terms if t.growth == "linear"}
+    stays = max(linear, key=lambda name: linear[name])
+    return (
+        f"{text}; no longer window would make it {FINE_SHARE:.0%}, as {stays} grows as the energy "
+        "does."
+    )

@@ -7,7 +7,14 @@ import math
 from itertools import pairwise
 from typing import ClassVar, get_args
 
-from llem_core.contracts import DomainKind, DomainReading, EnergyMethod, EnergyReading, PowerSample
+from llem_core.contracts import (
+    DomainKind,
+    DomainReading,
+    EnergyMethod,
+    EnergyReading,
+    Growth,
+    PowerSample,
+)
 from llem_core.testing.conformance.rules import breach, rule
 from llem_core.testing.conformance.sampler import SamplerLifeRules
 from llem_core.testing.conformance.sampler_life import INNER, OUTER
@@ -135,7 +142,7 @@ class SamplerContract(SamplerLifeRules):
 
     @rule("S14", "uncertainty-sane", "give standard uncertainties (k = 1) in joules.")
     def test_s14_uncertainty_sane(self) -> None:
-        """Terms of the budget are finite joules, not negative, of a known scope; a resolution is
+        """Terms of the budget are finite joules, not negative, of a known growth; a resolution is
         more than 0.
 
         They are added in squares to the uncertainty that the result states.
@@ -144,8 +151,8 @@ class SamplerContract(SamplerLifeRules):
             for term in domain.uncertainty:
                 if not (math.isfinite(term.standard_j) and term.standard_j >= 0):
                     breach(f"{term.name} of {domain.name} is {term.standard_j} J")
-                if term.scope not in {"comparison", "absolute"}:
-                    breach(f"the scope of {term.name} is {term.scope!r}")
+                if term.growth not in get_args(Growth):
+                    breach(f"the growth of {term.name} is {term.growth!r}")
             resolution_j = domain.resolution_j
             if resolution_j is not None and not (math.isfinite(resolution_j) and resolution_j > 0):
                 breach(f"resolution_j of {domain.name} is {resolution_j}")
