@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from llem_core.contracts import DecoderConfig, Workload
 from llem_pytorch.config import PyTorchConfig
-from llem_pytorch.loading import random_model
-from llem_pytorch.timing import StepRecorder
+from llem_pytorch.generation.timing import StepRecorder
+from llem_pytorch.model.loading import random_model
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 

@@ -11,8 +11,8 @@ from llem_core.errors import ConfigError
 from llem_pytorch import hooks
 from llem_pytorch.audit import split_passthrough
 from llem_pytorch.config import PyTorchConfig
-from llem_pytorch.memory import count_parameters, estimate_bytes, model_fields
-from llem_pytorch.shapes import SHAPES
+from llem_pytorch.model.memory import count_parameters, estimate_bytes, model_fields
+from llem_pytorch.model.shapes import SHAPES
 from pydantic import ValidationError
 
 (SPEC,) = hooks.llem_backends()

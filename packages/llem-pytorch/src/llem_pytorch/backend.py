@@ -21,19 +21,19 @@ from llem_core.contracts import (
 from llem_core.errors import BackendError
 from transformers import GenerationConfig, StoppingCriteriaList
 
-from llem_pytorch.batching import Encoded, group, pad
 from llem_pytorch.config import PyTorchConfig
-from llem_pytorch.decoding import compile_arguments, generation_config
 from llem_pytorch.errors import engine_errors, hub_errors
-from llem_pytorch.facts import effective_settings, model_info, position_limit
-from llem_pytorch.hub import offline_if_unreachable
-from llem_pytorch.loading import load_adapter, load_assistant, load_model, load_tokenizer
-from llem_pytorch.memory import host_peak, reset_host_peak
-from llem_pytorch.placement import choose_device, peak_so_far, prepare_process
-from llem_pytorch.quiet import quiet
-from llem_pytorch.shapes import is_shape
-from llem_pytorch.timing import StepRecorder
-from llem_pytorch.tokenizer import Tokenizer
+from llem_pytorch.generation.batching import Encoded, group, pad
+from llem_pytorch.generation.decoding import compile_arguments, generation_config
+from llem_pytorch.generation.quiet import quiet
+from llem_pytorch.generation.timing import StepRecorder
+from llem_pytorch.model.facts import effective_settings, model_info, position_limit
+from llem_pytorch.model.hub import offline_if_unreachable
+from llem_pytorch.model.loading import load_adapter, load_assistant, load_model, load_tokenizer
+from llem_pytorch.model.memory import host_peak, reset_host_peak
+from llem_pytorch.model.placement import choose_device, peak_so_far, prepare_process
+from llem_pytorch.model.shapes import is_shape
+from llem_pytorch.model.tokenizer import Tokenizer
 
 # Odd, so that every index gives another seed; torch keeps 32 bits of one on a CPU.
 _SEED_STEP, _SEEDS = 0x9E3779B1, 2**32

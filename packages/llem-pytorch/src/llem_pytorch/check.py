@@ -11,9 +11,9 @@ from llem_core.errors import ConfigError
 
 from llem_pytorch.audit import FORBIDDEN_PASSTHROUGH, split_passthrough
 from llem_pytorch.config import PyTorchConfig
-from llem_pytorch.memory import available_bytes, estimate_bytes, model_fields
+from llem_pytorch.model.memory import available_bytes, estimate_bytes, model_fields
+from llem_pytorch.model.shapes import get_shape, is_shape
 from llem_pytorch.requirements import device_kind, unmet_requirements
-from llem_pytorch.shapes import get_shape, is_shape
 
 
 def check(workload: Workload) -> CheckReport:

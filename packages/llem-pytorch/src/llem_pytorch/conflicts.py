@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from llem_pytorch.config import PyTorchConfig
+from llem_pytorch.fields import PyTorchFields
 
 
 class Rule(NamedTuple):
@@ -20,7 +19,7 @@ class Rule(NamedTuple):
     """
 
     options: tuple[str, ...]
-    broken: Callable[[PyTorchConfig], bool]
+    broken: Callable[[PyTorchFields], bool]
     message: str
 
 
@@ -136,7 +135,7 @@ _RULES = (*_QUANTISATION, *_BATCHES, *_DECODING, *_PLACES)
 _OPTIONS = frozenset(option for rule in _RULES for option in rule.options)
 
 
-def conflicts(config: PyTorchConfig) -> Iterator[str]:
+def conflicts(config: PyTorchFields) -> Iterator[str]:
     """A sentence for each rule that the section breaks."""
     written = config.model_fields_set & _OPTIONS
     if written:
@@ -145,9 +144,9 @@ def conflicts(config: PyTorchConfig) -> Iterator[str]:
                 yield rule.message
 
 
-def _beams(config: PyTorchConfig) -> bool:
+def _beams(config: PyTorchFields) -> bool:
     return config.num_beams is not None and config.num_beams > 1
 
 
-def _any(config: PyTorchConfig, options: tuple[str, ...]) -> bool:
+def _any(config: PyTorchFields, options: tuple[str, ...]) -> bool:
     return any(getattr(config, option) is not None for option in options)

@@ -12,7 +12,7 @@ from llem_core.contracts import MemoryReading, Workload
 from llem_core.units import BYTES_PER_KIB
 
 from llem_pytorch.config import PyTorchConfig
-from llem_pytorch.shapes import get_shape, is_shape
+from llem_pytorch.model.shapes import get_shape, is_shape
 
 _BYTES = {"fp32": 4.0, "fp16": 2.0, "bf16": 2.0}
 _CONFIG_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}

@@ -12,8 +12,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from llem_pytorch.audit import split_passthrough
 from llem_pytorch.config import PyTorchConfig
-from llem_pytorch.shapes import get_shape, is_shape
-from llem_pytorch.tokenizer import BYTE_VOCABULARY, ByteTokenizer, HubTokenizer, Tokenizer
+from llem_pytorch.model.shapes import get_shape, is_shape
+from llem_pytorch.model.tokenizer import BYTE_VOCABULARY, ByteTokenizer, HubTokenizer, Tokenizer
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 

@@ -9,7 +9,7 @@ from llem_core.contracts import Workload
 from llem_core.errors import BackendError
 
 from llem_pytorch.config import PyTorchConfig
-from llem_pytorch.memory import host_peak
+from llem_pytorch.model.memory import host_peak
 
 
 def choose_device(workload: Workload, section: PyTorchConfig) -> torch.device:

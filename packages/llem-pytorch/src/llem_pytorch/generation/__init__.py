@@ -1,0 +1,1 @@
+"""How a loaded model generates: batches, settings, times."""
