@@ -36,6 +36,7 @@ def run_experiment(
     *,
     output_dir: str | os.PathLike[str] | None = None,
     listener: Listener | None = None,
+    timeout_s: float | None = None,
     **fields: Any,
 ) -> ExperimentResult:
     """Measure one experiment in this process.
@@ -54,6 +55,8 @@ def run_experiment(
         output_dir: folder in which the result's own folder is made; nothing is written if not
             given.
         listener: is told of events while it runs.
+        timeout_s: how long it may take (s). Called in the main thread, the error comes at once,
+            elsewhere as soon as Python code runs.
         **fields: fields of ``ExperimentConfig``; with a path or a config, they win over it.
 
     Returns:
@@ -66,7 +69,7 @@ def run_experiment(
     """
     resolved = _resolve(config, fields)
     output = None if output_dir is None else Path(output_dir)
-    return run_and_save(resolved, output, listener).result
+    return run_and_save(resolved, output, listener, limit_s=timeout_s).result
 
 
 def run_study(
@@ -134,8 +137,11 @@ def run_and_save(
     output: Path | None,
     listener: Listener | None = None,
     sinks: Iterable[ResultSink] = (),
+    limit_s: float | None = None,
 ) -> SavedExperiment:
     """Measure one experiment in this process and write it, if ``output`` is given.
+
+    Past ``limit_s`` seconds it is ended with an ``ExperimentError``.
 
     Raises:
         LLEMError: the experiment has no result, or it could not be written.
@@ -143,7 +149,7 @@ def run_and_save(
     if output is not None:
         check_writable(output)
     study = study_of(config)
-    runner = InProcessRunner(study, output, listener, tuple(sinks))
+    runner = InProcessRunner(study, output, listener, tuple(sinks), limit_s)
     _run(study, runner)
     return runner.saved[0]
 

@@ -87,7 +87,12 @@ def measure_callable(
     known.register(_CallablePlugin(function, count_tokens))
     for plugin in plugins:
         known.register(plugin)
-    given = {"model": model, "backend": NAME, "n": len(prompts), "dataset": list(prompts)}
+    given: dict[str, Any] = {
+        "model": model,
+        "backend": NAME,
+        "n": len(prompts),
+        "dataset": list(prompts),
+    }
     with use_plugins(known):
         return run_experiment(**given, **fields, output_dir=output_dir, listener=listener)
 

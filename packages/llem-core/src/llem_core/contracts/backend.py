@@ -41,11 +41,14 @@ class DeviceInfo:
         kind: ``cpu`` or ``gpu``.
         name: the product's name, such as ``NVIDIA H100 80GB HBM3``.
         uuid: NVML's UUID (``GPU-…``) for a GPU; ``None`` for a CPU or where unknown.
+        host: name of the machine that it is in; ``None`` for this one. The energy of another
+            machine's devices is null with that reason: nothing here measures them.
     """
 
     kind: Literal["cpu", "gpu"]
     name: str
     uuid: str | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,11 @@ class ModelInfo:
         effective_settings: what the engine really uses where a setting was left to it
             (dtype, attention implementation, batch size, …); JSON types only.
         notes: remarks for the result's warnings.
+        process_ids: processes of the engine's own on this machine, such as a server and its
+            workers; empty for an engine within this process. They are not taken for other
+            users of a device, and the run fails as soon as one of them ends.
+        resident: whether the model was loaded before this run began, as in a server that was
+            there already. There is no baseline before load then, and the result says why.
     """
 
     parameters: int | None
@@ -81,6 +89,8 @@ class ModelInfo:
     random_weights: bool = False
     effective_settings: dict[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    process_ids: tuple[int, ...] = ()
+    resident: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +234,13 @@ class InferenceBackend(ABC):
     def memory(self) -> MemoryReading:
         """Read peak memory since ``reset_peak_memory``."""
         return MemoryReading(None, source="none", reason="the backend reports no memory")
+
+    def engine_output(self) -> str:
+        """The end of what the engine's own processes printed, for the message when one died.
+
+        Called from another thread while ``generate`` hangs: it only reads.
+        """
+        return ""
 
     @abstractmethod
     def unload(self) -> None:

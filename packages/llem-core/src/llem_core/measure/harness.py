@@ -27,6 +27,7 @@ from llem_core.measure.prompts.load import load_prompts
 from llem_core.measure.result.assemble import assemble
 from llem_core.measure.result.observations import Observations
 from llem_core.measure.state import StateManager
+from llem_core.measure.watchdog import Watchdog, watched
 from llem_core.results.environment import EnvironmentSnapshot
 from llem_core.results.process import ProcessResult
 
@@ -39,6 +40,7 @@ def measure(
     engine_factory: EngineFactory | None = None,
     *,
     baselines: BaselineCache | None = None,
+    limit_s: float | None = None,
 ) -> FinishedExperiment:
     """Measure one experiment in this process.
 
@@ -51,13 +53,17 @@ def measure(
         listener: is told of events; never while a window is open.
         engine_factory: makes the engine; by the configuration if not given.
         baselines: of earlier experiments of the study, to use and to add to.
+        limit_s: how long it may take (s).
 
     Raises:
         LLEMError: the experiment has no result; everything has been freed.
     """
     state = StateManager(config.measurement_config_hash, listener)
     try:
-        finished = _Run(config, state, engine_factory or make_engine, baselines).measure()
+        with watched(limit_s) as watchdog:
+            state.tell_through(watchdog.shielding)
+            run = _Run(config, state, engine_factory or make_engine, baselines, watchdog)
+            finished = run.measure()
     except BaseException as error:
         state.fail(error)
         raise
@@ -102,8 +108,10 @@ class _Run:
         state: StateManager,
         engine_factory: EngineFactory,
         cache: BaselineCache | None,
+        watchdog: Watchdog,
     ) -> None:
         self.config = config
+        self.watchdog = watchdog
         self.state = state
         self.engine_factory = engine_factory
         self.started_at = _now()
@@ -127,9 +135,14 @@ class _Run:
             meter.begin(SESSION)
             infos, processes = self.run_engine(engine, meter)
             self.state.enter(Phase.UNLOAD)
+            self.watchdog.release()
             engine.unload()
             self.readings.session = meter.end(SESSION)
+        except Exception:
+            self.watchdog.release(failed=True)
+            raise
         finally:
+            self.watchdog.release()
             try:
                 engine.unload()
             finally:
@@ -143,6 +156,8 @@ class _Run:
         self.readings.baseline = self.idle(Phase.BASELINE, [])
         self.state.enter(Phase.LOAD)
         infos = engine.load()
+        process_ids = [pid for info in infos for pid in info.process_ids]
+        self.watchdog.watch(process_ids, engine.output_tail)
         self.state.enter(Phase.PREPARE)
         engine.prepare()
         self.state.enter(Phase.WARMUP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from llem_core.errors import ExperimentError
 from llem_core.events import (
@@ -87,6 +88,10 @@ class StateManager:
     def tell(self, event: Event) -> None:
         """Hand an event to the listener."""
         self._listener(event)
+
+    def tell_through(self, wrap: Callable[[Listener], Listener]) -> None:
+        """Hand further events to the listener by way of ``wrap``."""
+        self._listener = wrap(self._listener)
 
     def _move(self, state: ExperimentState) -> None:
         if state not in TRANSITIONS[self.state]:

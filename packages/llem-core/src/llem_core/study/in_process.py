@@ -50,6 +50,8 @@ class InProcessRunner:
         output: folder in which each result's own folder is made; ``None`` to write nothing.
         listener: is told of the experiments' events, and the plugins with it.
         sinks: further sinks of the caller's own.
+        limit_s: how long each measurement may take (s); the study's own limit needs a process
+            that can be killed.
 
     Attributes:
         saved: the results so far, in execution order.
@@ -61,8 +63,10 @@ class InProcessRunner:
         output: Path | None = None,
         listener: Listener | None = None,
         sinks: Sequence[ResultSink] = (),
+        limit_s: float | None = None,
     ) -> None:
         self._study = study
+        self._limit_s = limit_s
         self._output = output
         self._tell = tell_plugins_and(listener)
         self._sinks = sinks
@@ -95,7 +99,7 @@ class InProcessRunner:
         )
 
     def _measure(self, config: ExperimentConfig) -> SavedExperiment:
-        finished = measure(config, self._tell)
+        finished = measure(config, self._tell, limit_s=self._limit_s)
         if self._output is None:
             return SavedExperiment(finished.result, None, ())
         directory = new_experiment_folder(self._output, config.model, config.backend)

@@ -126,6 +126,10 @@ class DataParallelEngine:
             for result in results
         ]
 
+    def output_tail(self) -> str:
+        """Empty: a process that waits for its engine cannot be asked."""
+        return ""
+
     def unload(self) -> None:
         """End the processes; those that do not end by themselves are killed."""
         pipes, self._pipes = self._pipes, []

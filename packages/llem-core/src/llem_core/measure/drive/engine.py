@@ -71,6 +71,9 @@ class Engine(Protocol):
     def prepare_prefill(self) -> None:
         """Make the batches of ``run_prefill``."""
 
+    def output_tail(self) -> str:
+        """The end of what the engine's own processes printed."""
+
     def unload(self) -> None:
         """Free everything; harmless at any moment."""
 
@@ -174,6 +177,10 @@ class LocalEngine:
                 warmup=self._warmup,
             )
         ]
+
+    def output_tail(self) -> str:
+        """The end of what the engine's own processes printed, as far as the backend tells."""
+        return "" if self._backend is None else self._backend.engine_output()
 
     def unload(self) -> None:
         """Free the model; harmless when it was never loaded."""
