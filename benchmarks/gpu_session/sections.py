@@ -53,6 +53,7 @@ def _facts(facts: Facts, _: Earlier) -> list[str]:
         ("torch", f"{torch.get('torch')} (CUDA {torch.get('cuda')})"),
         ("backends", ", ".join(facts.get("backends", ()))),
         *((f"sampler {name}", reason) for name, reason in facts.get("samplers", {}).items()),
+        ("needs that are not met", "; ".join(facts.get("unmet", ())) or "none"),
         ("plugins that do not load", "; ".join(facts.get("plugin_problems", ())) or "none"),
     ]
     return table(("", ""), [(name, str(value)) for name, value in rows])

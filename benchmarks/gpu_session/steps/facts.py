@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 from llem_core.environment import take_snapshot
 from llem_core.plugins import plugins
+from packaging.requirements import Requirement
 
 from gpu_session.session import Session
+
+OURS = (
+    *("llem-core", "llem-cli", "llem-energy-nvml", "llem-pytorch"),
+    *("pydantic", "pydantic-core", "transformers"),
+)
+"""Whose needs are looked at: the wheels are installed without asking."""
 
 # In a process of its own: the trace needs one that has no context on the device yet.
 _TORCH = """
@@ -40,7 +49,24 @@ def run(session: Session) -> None:
     session.note("backends", list(known.backends.names()))
     session.note("samplers", _samplers())
     session.note("plugin_problems", [str(problem) for problem in known.problems])
+    session.note("unmet", list(unmet(OURS)))
     session.note("torch", json.loads(_told([sys.executable, "-c", _TORCH]).splitlines()[-1]))
+
+
+def unmet(names: Sequence[str]) -> Iterator[str]:
+    """What the installed distributions of these names need and do not find here."""
+    for name in names:
+        for text in requires(name) or ():
+            requirement = Requirement(text)
+            if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+                continue
+            try:
+                found = version(requirement.name)
+            except PackageNotFoundError:
+                yield f"{name} needs {requirement}, which is not installed"
+                continue
+            if not requirement.specifier.contains(found, prereleases=True):
+                yield f"{name} needs {requirement}, and {found} is installed"
 
 
 def _samplers() -> dict[str, Any]:
