@@ -258,7 +258,7 @@ class TestTerminal:
         assert "[2/2] cycle 1  completed" in shown
 
 
-@pytest.mark.parametrize("flag", [["--cycles", "1"], ["--timeout", "60"]])
+@pytest.mark.parametrize("flag", [["--cycles", "1"], ["--order", "sequential"]])
 def test_an_experiment_becomes_a_study_of_one(
     start: Start, tmp_path: Path, flag: list[str]
 ) -> None:
@@ -268,6 +268,28 @@ def test_an_experiment_becomes_a_study_of_one(
     assert out.startswith("Study ")
     assert f"Note: {flag[0]} makes a study of this one experiment." in err.splitlines()
     assert (folder(tmp_path) / "study_result.json").exists()
+
+
+def test_one_experiment_past_its_time_is_ended_and_leaves_nothing(
+    start: Start, tmp_path: Path
+) -> None:
+    process = start("-m", "any", "-b", "cheap", "-n", "2", "--timeout", "2", HANG="1")
+    out, err = process.communicate()
+    assert process.returncode == 1
+    assert out == ""
+    assert "the experiment was not done after 2 s and was ended" in err
+    assert "makes a study" not in err
+    assert not [path for path in tmp_path.rglob("*") if path.name == "result.json"]
+
+
+def test_the_time_limit_of_a_file_makes_no_study(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "limited.yaml").write_text(
+        "model: any\nbackend: cheap\nn: 2\nexecution: {experiment_timeout_seconds: 2}\n"
+    )
+    process = start("limited.yaml", HANG="1")
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert "the experiment was not done after 2 s and was ended" in err
 
 
 def test_a_timeout_is_a_failure(start: Start, tmp_path: Path) -> None:

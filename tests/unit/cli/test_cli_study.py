@@ -144,7 +144,6 @@ class TestStudyOfOne:
         [
             ["--cycles", "2"],
             ["--order", "sequential"],
-            ["--timeout", "9"],
             ["--set", "execution.cycle_gap_seconds=1"],
             ["--set", "name=mine"],
         ],
@@ -154,8 +153,18 @@ class TestStudyOfOne:
             assert len(plan["experiments"]) == 1
             assert plan["n_runs"] == plan["execution"]["n_cycles"]
 
-    def test_no_gaps_and_yes_do_not(self, planned: Planned) -> None:
-        plan = planned("one.yaml", "--no-gaps", "--yes")
+    @pytest.mark.parametrize(
+        "flags",
+        [
+            ["--no-gaps", "--yes"],
+            ["--timeout", "9"],
+            ["--set", "execution.experiment_timeout_seconds=9"],
+        ],
+    )
+    def test_pauses_consent_and_a_time_limit_do_not(
+        self, planned: Planned, flags: list[str]
+    ) -> None:
+        plan = planned("one.yaml", *flags)
         assert "measurement_config_hash" in plan
         assert "experiments" not in plan
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llem_core.config.layers import merge, nest, parse_assignments
+from llem_core.config.loader import split_limit
 from llem_core.config.sections import DEFAULT_BACKEND
 from llem_core.config.study import STUDY_KEYS
 from llem_core.contracts.config import BackendSection
@@ -25,6 +26,8 @@ _Given = tuple[str, str, Any]
 
 
 LATEST = ""
+
+_LIMIT = "execution.experiment_timeout_seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ class Request:
             content: what is in the file.
             flags: the command line's settings; some make a study of an experiment.
         """
-        if self.resume is not None or not STUDY_KEYS.isdisjoint(content):
+        rest, _ = split_limit(content, self.config or "command line")
+        if self.resume is not None or not STUDY_KEYS.isdisjoint(rest):
             return True
         making = flags.for_a_study()
         if making:
@@ -149,11 +153,12 @@ class Flags:
     def for_a_study(self) -> list[str]:
         """The flags given that only a study can follow; one of them makes a study of one.
 
-        ``--no-gaps`` is none of them: it holds for one experiment as it is.
+        ``--no-gaps`` and a time limit are none of them: they hold for one experiment as it is.
         """
-        flags = [flag for flag, _, _ in self._execution() if flag != "--no-gaps"]
+        flags = [flag for flag, _, _ in self._execution() if flag not in {"--no-gaps", "--timeout"}]
         paths = [assignment.partition("=")[0].strip() for assignment in self.assignments]
-        return [*flags, *(f"--set {path}" for path in paths if path.split(".")[0] in STUDY_KEYS)]
+        making = [path for path in paths if path.split(".")[0] in STUDY_KEYS and path != _LIMIT]
+        return [*flags, *(f"--set {path}" for path in making)]
 
     def _experiment(self) -> list[_Given]:
         pairs: tuple[_Given, ...] = (
@@ -170,7 +175,7 @@ class Flags:
         pairs: tuple[_Given, ...] = (
             ("--cycles", "execution.n_cycles", self.cycles),
             ("--order", "execution.cycle_order", self.order),
-            ("--timeout", "execution.experiment_timeout_seconds", self.timeout),
+            ("--timeout", _LIMIT, self.timeout),
             ("--no-gaps", "execution.config_gap_seconds", no_gap_s),
             ("--no-gaps", "execution.cycle_gap_seconds", no_gap_s),
         )

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     help="Order of experiments and cycles.  [studies: shuffled]",
 )
 @click.option("--no-gaps", is_flag=True, help="No pauses between the runs of a study.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Kill an experiment after that.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="End an experiment after that.")
 @click.option(
     "--resume",
     is_flag=False,
@@ -74,9 +74,9 @@ def run(
 ) -> int:
     """Measure what CONFIG says: a YAML file of one experiment or of a study.
 
-    A study is known by its keys: sweep, experiments, base, name or execution. An experiment
-    becomes a study of one with --cycles, --order, --timeout or --resume. Without CONFIG and
-    without --model, a small quickstart experiment is measured.
+    A study is known by its keys: sweep, experiments, base, name, or execution with more than a
+    time limit. An experiment becomes a study of one with --cycles, --order or --resume. Without
+    CONFIG and without --model, a small quickstart experiment is measured.
 
     Flags win over LLEM_* variables, those over CONFIG, and that over your own configuration (see
     llem config). In a study they win over what is swept, too.

@@ -12,11 +12,13 @@ from llem_core.config.loader import (
     QUICKSTART,
     load_experiment_config,
     load_study_config,
+    split_limit,
     study_from,
     study_of,
 )
 from llem_core.config.study import StudyConfig
 from llem_core.config.user import load_user_config
+from llem_core.config.yaml import read_yaml
 from llem_core.contracts.launcher import Launcher
 from llem_core.contracts.sink import ResultSink
 from llem_core.errors import ConfigError
@@ -55,8 +57,9 @@ def run_experiment(
         output_dir: folder in which the result's own folder is made; nothing is written if not
             given.
         listener: is told of events while it runs.
-        timeout_s: how long it may take (s). Called in the main thread, the error comes at once,
-            elsewhere as soon as Python code runs.
+        timeout_s: how long it may take (s), over ``execution.experiment_timeout_seconds`` of the
+            file. The error comes at once in the main thread, and in another one as soon as
+            Python code runs there.
         **fields: fields of ``ExperimentConfig``; with a path or a config, they win over it.
 
     Returns:
@@ -67,9 +70,9 @@ def run_experiment(
         ConfigError: a file or a data set that cannot be used.
         LLEMError: the experiment has no result; see ``llem_core.errors``.
     """
-    resolved = _resolve(config, fields)
+    resolved, limit_s = _resolve(config, fields)
     output = None if output_dir is None else Path(output_dir)
-    return run_and_save(resolved, output, listener, limit_s=timeout_s).result
+    return run_and_save(resolved, output, listener, limit_s=timeout_s or limit_s).result
 
 
 def run_study(
@@ -194,11 +197,13 @@ def _as_study(
 
 def _resolve(
     config: str | os.PathLike[str] | ExperimentConfig | None, fields: dict[str, Any]
-) -> ExperimentConfig:
+) -> tuple[ExperimentConfig, float | None]:
+    """The experiment, and the time limit that its file sets (s)."""
     if isinstance(config, ExperimentConfig):
         if not fields:
-            return config
-        return ExperimentConfig.model_validate({**config.model_dump(), **fields})
+            return config, None
+        return ExperimentConfig.model_validate({**config.model_dump(), **fields}), None
     if config is None:
-        return ExperimentConfig.model_validate(fields or QUICKSTART)
-    return load_experiment_config(config, fields)
+        return ExperimentConfig.model_validate(fields or QUICKSTART), None
+    content, limit_s = split_limit(read_yaml(Path(config)), str(config))
+    return load_experiment_config(config, fields, content=content), limit_s

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from llem_core.config.errors import config_error
+from llem_core.config.errors import config_error, describe
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.layers import from_environment, merge
@@ -179,6 +179,33 @@ def study_from(content: Mapping[str, Any]) -> StudyConfig:
     execution = _mapping(content.get("execution"), source)
     expansion = expand_grid(lay(_base(content.get("base"), source), content))
     return _study(content.get("name", "study"), execution, expansion, "study")
+
+
+def split_limit(content: Mapping[str, Any], source: str) -> tuple[Mapping[str, Any], float | None]:
+    """Take the time limit out of what is one experiment otherwise.
+
+    ``execution`` makes a study of an experiment, but for ``experiment_timeout_seconds`` alone.
+
+    Args:
+        content: raw fields.
+        source: where they come from, for messages.
+
+    Returns:
+        The fields without the limit, and the limit (s); the fields as they are where
+        ``execution`` says more.
+
+    Raises:
+        ConfigError: the limit cannot be one.
+    """
+    execution = content.get("execution")
+    if not isinstance(execution, Mapping) or set(execution) != {"experiment_timeout_seconds"}:
+        return content, None
+    try:
+        checked = ExecutionConfig.model_validate(dict(execution))
+    except ValidationError as error:
+        raise ConfigError(f"{source}: execution.{describe(error, ExecutionConfig)}.") from error
+    rest = {key: value for key, value in content.items() if key != "execution"}
+    return rest, checked.experiment_timeout_seconds
 
 
 def study_of(config: ExperimentConfig, execution: ExecutionConfig | None = None) -> StudyConfig:
