@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from llem_core.contracts import SensorProbe
 from llem_core.plugins import use_plugins
 from llem_core.testing import scripted_sampler
 from llenergymeasure import ExperimentConfig
-from validation import checks
+from validation import checks, published
 from validation.published import published_ratio
 from validation.rehearsal import WorkCurve
 from validation.report import Section, Verdict, as_markdown, write_raw
@@ -65,7 +66,8 @@ def test_the_curve_of_a_rehearsal_integrates_exactly() -> None:
     assert curve.energy_j(5.0) == pytest.approx(80.0 + 800.0 + 80.0 + 400.0)
 
 
-def test_the_real_plan_is_one_that_can_be_configured() -> None:
+@pytest.mark.parametrize("minutes", [5, 15, 60])
+def test_a_real_plan_is_one_that_can_be_configured(minutes: int) -> None:
     from llem_core.plugins import Plugins
     from llem_core.sinks import hooks as core_sinks
     from llem_energy_nvml import hooks as nvml
@@ -74,13 +76,45 @@ def test_the_real_plan_is_one_that_can_be_configured() -> None:
     known = Plugins()
     for module in (core_sinks, nvml, pytorch):
         known.register(module)
-    plan = real_plan("shape:llama-3.1-8b", 1500.0)
+    plan = real_plan("shape:llama-3.1-8b", minutes)
     with use_plugins(known):
         config = ExperimentConfig.model_validate({"model": plan.model, **plan.fields})
     assert config.precision == "bf16"
-    assert plan.batches == (1, 8, 32, 64)
-    assert plan.repeats == 10
-    assert plan.long_window_s >= 60
+    assert plan.limit_s == 60 * minutes
+    # Ratios are to the smallest batch that is published, and a scatter takes three repeats.
+    assert published.FIRST_BATCH in plan.batches
+    assert plan.repeats >= 3
+
+
+def test_more_minutes_are_longer_windows_and_more_repeats() -> None:
+    plans = [real_plan("shape:llama-3.1-8b", minutes) for minutes in (5, 15, 60)]
+    for shorter, longer in itertools.pairwise(plans):
+        assert shorter.long_window_s < longer.long_window_s
+        assert shorter.window_s < longer.window_s
+        assert shorter.repeats < longer.repeats
+
+
+def test_a_command_that_is_interrupted_leaves_the_report_so_far(
+    bench: Small, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = bench().plan
+    seen: list[str] = []
+
+    def interrupted(_: Bench) -> Section:
+        seen.append((tmp_path / "report.md").read_text())
+        raise KeyboardInterrupt
+
+    interrupted.__name__ = "repeats"
+    with pytest.raises(KeyboardInterrupt):
+        validate(tmp_path, plan, "Heading", [checks.batches, interrupted, checks.phases])
+    (report,) = seen
+    assert "| Energy of a token against batch size | holds |" in report
+    assert report == (tmp_path / "report.md").read_text()
+    assert "| Repeats | not run |" in report
+    assert "| Phases | not run |" in report
+    raw = json.loads((tmp_path / "validation.json").read_text())
+    assert [section["verdict"] for section in raw["sections"]] == ["holds", "not run", "not run"]
+    assert capsys.readouterr().out == ""
 
 
 Small = Callable[..., Bench]
