@@ -66,7 +66,7 @@ class TestConfiguration:
     def test_a_study_is_known_by_its_keys(self, capfd: pytest.CaptureFixture[str]) -> None:
         Path("study.yaml").write_text("model: any\nsweep: {nn: [1, 2]}\n")
         assert execute(["run", "study.yaml"]) == 2
-        assert "study.yaml: sweep.nn: unknown key; did you mean 'n'?" in told(capfd)
+        assert "study.yaml:2: sweep.nn: unknown key; did you mean 'n'?" in told(capfd)
 
     @pytest.mark.parametrize("arguments", [["--bad"], ["-q", "-v"], ["-n", "x"]])
     def test_usage(self, arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:

@@ -201,7 +201,7 @@ class TestDryRun:
         assert "energy scripted_meter: scripted" in lines
         assert "- scripted.batch_size=2, precision=fp16" in lines
         assert any(line.startswith("wall time at least ") for line in lines)
-        assert out.count("precision=int3: precision: ") == 3
+        assert " ".join(out.split()).count("precision=int3: study.yaml:8: precision: ") == 3
         assert out.count("combinations are the same experiment") == 2
         assert err == ""
         assert sorted(path.name for path in Path().iterdir()) == ["one.yaml", "study.yaml"]

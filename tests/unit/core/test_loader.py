@@ -29,7 +29,7 @@ def refusal(path: Path) -> str:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("model: [unclosed\n", "line 2"),
+        ("model: [unclosed\n", "experiment.yaml:2:1: "),
         ("model: a\nmodel: b\n", "twice"),
         ("- a\n- b\n", "not a mapping"),
         ("", "empty"),
@@ -43,7 +43,7 @@ def refusal(path: Path) -> str:
         (GOOD + "sweep:\n  n: [1, 2]\n", "study"),
         ("backend: scripted\n", "model: is required"),
         ("model: !!python/object/apply:os.getcwd []\n", "remove the tag"),
-        ("model: &a [*a]\n", "aliases"),
+        ("model: &a [*a]\n", "experiment.yaml:1:12: this alias stands inside of"),
         (b"model: \xff\xfe\n", "UTF-8"),
         ("model: m\nn: " + "[" * 50_000, "nested too deeply"),
     ],

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.loader import is_study, load_study_config, study_of
-from llem_core.config.study import StudyConfig
+from llem_core.config.loader import load_study_config, study_of
+from llem_core.config.study import StudyConfig, is_study
 from llem_core.config.user import UserConfig
 from llem_core.errors import ConfigError
 
@@ -92,7 +92,7 @@ def test_execution_has_its_layers_too(tmp_path: Path) -> None:
         ("base: night.yaml\n" + GOOD, "names this very file"),
         ("base: 3\n" + GOOD, "base: 3 is no path"),
         ("base: study.yaml\n" + GOOD, "is a study itself (it has sweep)"),
-        ("base: broken.yaml\n" + GOOD, "line 2"),
+        ("base: broken.yaml\n" + GOOD, "broken.yaml:2:1: "),
         ("backend: scripted\nsweep: {n: [1, 2]}\n", "model: is required"),
     ],
 )
@@ -116,3 +116,44 @@ def test_an_experiment_is_a_study_of_one() -> None:
     assert study.name == "My-Model"
     assert study.label(config.measurement_config_hash) == "org/My Model"
     assert study.execution.n_cycles == 1
+
+
+LINES = """model: m
+backend: scripted
+scripted:
+  batch_size: 0
+sweep:
+  n:
+    - 1
+    - 0
+  scripted.max_output_tokens: [4, 0]
+experiments:
+  - n: 2
+  - scripted: {batch_size: 1, precision: int3}
+"""
+
+
+def test_each_skipped_combination_names_the_line_that_it_fails_by(tmp_path: Path) -> None:
+    write(tmp_path, "scripted: {batch_size: -1}\nwarmup: {n_warmup: 0}\n", "base.yaml")
+    path = write(tmp_path, f"base: base.yaml\n{LINES}")
+    told = refusal(path)
+    here, base = str(path), str(tmp_path / "base.yaml")
+    assert f"{here}:5: scripted.batch_size: " in told  # the file's own, over that of its base
+    assert f"{base}:2: warmup.n_warmup: " in told
+    assert f"{here}:9: n: " in told
+    assert f"{here}:10: max_output_tokens: " in told or "line 10: max_output_tokens: " in told
+
+    path = write(tmp_path, LINES.replace("batch_size: 0", "batch_size: 1"))
+    study = load_study_config(path, environ={}, user=UserConfig())
+    reasons = " ".join(skipped.reason for skipped in study.skipped)
+    assert f"{path}:8: n: " in reasons
+    assert f"{path}:9: max_output_tokens: " in reasons
+    assert f"{path}:12: precision: " in reasons
+
+
+def test_an_error_names_where_the_value_comes_from(tmp_path: Path) -> None:
+    path = write(tmp_path, LINES.replace("batch_size: 0", "batch_size: 1"))
+    with pytest.raises(ConfigError, match=f"{path}:1: none .*command line: precision: "):
+        load_study_config(path, {"precision": "int3"}, environ={}, user=UserConfig())
+    with pytest.raises(ConfigError, match=r"LLEM_\* variables: random_seed: "):
+        load_study_config(path, environ={"LLEM_RANDOM_SEED": "-1"}, user=UserConfig())

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from llem_core.config.layers import merge
+from llem_core.config.layers import COMMAND_LINE, merge
 from llem_core.config.loader import (
     QUICKSTART,
     environment_settings,
@@ -14,6 +12,7 @@ from llem_core.config.loader import (
     split_limit,
 )
 from llem_core.config.user import load_user_config
+from llem_core.config.yaml import Document
 
 from llem_cli.options import Flags, Request, output_folder, plugin_notes
 from llem_cli.plan import Resolved, plan
@@ -21,14 +20,14 @@ from llem_cli.session import FAILED, Session
 
 
 def run_experiment_request(
-    request: Request, flags: Flags, content: Mapping[str, Any], session: Session
+    request: Request, flags: Flags, document: Document | None, session: Session
 ) -> tuple[int, str]:
     """Measure one experiment, or say what would be measured.
 
     Args:
         request: what was asked for.
         flags: settings of the experiment.
-        content: what is in the experiment's file.
+        document: what is in the experiment's file.
         session: has the signal that ends the program.
 
     Returns:
@@ -38,7 +37,7 @@ def run_experiment_request(
         LLEMError: there is no result.
     """
     # Pauses belong to studies; one experiment has none to leave out.
-    rest, limit_s = split_limit(content, request.config or "command line")
+    rest, limit_s = split_limit(document) if document else (None, None)
     resolved, flag_s = _resolve(request, replace(flags, no_gaps=False), rest)
     for remark in resolved.notes:
         request.tell(remark)
@@ -48,7 +47,7 @@ def run_experiment_request(
 
 
 def _resolve(
-    request: Request, flags: Flags, content: Mapping[str, Any]
+    request: Request, flags: Flags, document: Document | None
 ) -> tuple[Resolved, float | None]:
     """The experiment with all layers over and under its file, and the time limit of the flags (s).
 
@@ -56,11 +55,12 @@ def _resolve(
         ConfigError: the file, a variable or a flag cannot be used.
     """
     settings, remarks = environment_settings()
-    overrides, limit_s = split_limit(flags.overrides(merge(content, settings)), "command line")
-    path = request.config
-    default = QUICKSTART if path is None and "model" not in {**settings, **overrides} else content
+    overrides = flags.overrides(merge(document.content if document else {}, settings))
+    said, limit_s = split_limit(Document(COMMAND_LINE, overrides))
+    if document is None and "model" not in {**settings, **said.content}:
+        document = Document("quickstart", QUICKSTART)
     user = load_user_config()
-    config = load_experiment_config(path, overrides, user=user, content=default)
+    config = load_experiment_config(document, said.content, user=user)
     output = output_folder(request.output, user.output)
     return Resolved(config, output, (*remarks, *plugin_notes())), limit_s
 

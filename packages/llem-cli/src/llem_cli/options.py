@@ -11,8 +11,8 @@ from typing import Any
 from llem_core.config.layers import merge, nest, parse_assignments
 from llem_core.config.loader import split_limit
 from llem_core.config.sections import DEFAULT_BACKEND
-from llem_core.config.study import STUDY_KEYS
-from llem_core.contracts.config import BackendSection
+from llem_core.config.study import STUDY_KEYS, is_study
+from llem_core.config.yaml import Document
 from llem_core.errors import ConfigError
 from llem_core.plugins import plugins
 from llem_core.plugins.discover import DISABLE_VARIABLE
@@ -55,15 +55,15 @@ class Request:
     quiet: bool
     verbose: bool
 
-    def is_study(self, content: Mapping[str, Any], flags: Flags) -> bool:
+    def is_study(self, document: Document | None, flags: Flags) -> bool:
         """Whether a study is asked for; an experiment has none of a study's keys.
 
         Args:
-            content: what is in the file.
+            document: what is in the file.
             flags: the command line's settings; some make a study of an experiment.
         """
-        rest, _ = split_limit(content, self.config or "command line")
-        if self.resume is not None or not STUDY_KEYS.isdisjoint(rest):
+        experiment = document and split_limit(document)[0]
+        if self.resume is not None or (experiment and is_study(experiment.content)):
             return True
         making = flags.for_a_study()
         if making:
@@ -138,8 +138,13 @@ class Flags:
             off = self.sampler.lower() in {"none", "null"}
             given.append(("--sampler", "energy.sampler", None if off else self.sampler))
         if self.batch_size is not None:
-            backend = self.backend or assigned.get("backend") or below.get("backend")
-            path = f"{backend or DEFAULT_BACKEND}.batch_size"
+            named = self.backend or assigned.get("backend") or below.get("backend")
+            if isinstance(named, list):
+                raise ConfigError(
+                    "--batch-size is for one backend, and the study has several; say which with "
+                    "`--set BACKEND.batch_size=…`."
+                )
+            path = f"{named or DEFAULT_BACKEND}.batch_size"
             given.append(("--batch-size", path, self.batch_size))
         merged = assigned
         for flag, path, value in given:
@@ -148,7 +153,7 @@ class Flags:
                     f"{flag} and --set {path} say the same thing twice; give one of them."
                 )
             merged = merge(merged, nest(path, value))
-        return _over_section(merged, below)
+        return merged
 
     def for_a_study(self) -> list[str]:
         """The flags given that only a study can follow; one of them makes a study of one.
@@ -180,21 +185,6 @@ class Flags:
             ("--no-gaps", "execution.cycle_gap_seconds", no_gap_s),
         )
         return [pair for pair in pairs if pair[2] is not None]
-
-
-def _over_section(overrides: dict[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
-    """Let shared fields win over a file that sets them in its backend's section.
-
-    There they win over the general ones, so that is where the flags have to say them.
-    """
-    backend = overrides.get("backend") or below.get("backend") or DEFAULT_BACKEND
-    section = below.get(backend) if isinstance(backend, str) else None
-    if not isinstance(section, Mapping):
-        return overrides
-    names = BackendSection.SHARED_FIELDS & overrides.keys() & section.keys()
-    moved = {name: overrides[name] for name in names}
-    kept = {name: value for name, value in overrides.items() if name not in names}
-    return merge({backend: moved}, kept) if moved else overrides
 
 
 def _says(fields: Mapping[str, Any], path: str) -> bool:

@@ -107,11 +107,11 @@ def _perform(request: Request, flags: Flags, session: Session) -> tuple[int, str
     """
     from llem_core.config.yaml import read_yaml
 
-    content = {} if request.config is None else read_yaml(Path(request.config))
-    if request.is_study(content, flags):
+    document = None if request.config is None else read_yaml(Path(request.config))
+    if request.is_study(document, flags):
         from llem_cli.study import run_study_request
 
-        return run_study_request(request, flags, content, session)
+        return run_study_request(request, flags, document, session)
     from llem_cli.experiment import run_experiment_request
 
-    return run_experiment_request(request, flags, content, session)
+    return run_experiment_request(request, flags, document, session)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from llem_core.config.yaml import Document
 from llem_core.study.preflight import StudyReport, check_study
 
 from llem_cli.confirm import confirm
@@ -20,14 +20,14 @@ _FILES = ("study_result.json", "study.csv", "manifest.json")
 
 
 def run_study_request(
-    request: Request, flags: Flags, content: Mapping[str, Any], session: Session
+    request: Request, flags: Flags, document: Document | None, session: Session
 ) -> tuple[int, str | None]:
     """Run a study or go on with one, or say what would be done.
 
     Args:
         request: what was asked for.
         flags: settings of the experiments and of the execution.
-        content: what is in the study's file.
+        document: what is in the study's or the experiment's file.
         session: is told how to go on if the study does not come to its end.
 
     Returns:
@@ -36,7 +36,7 @@ def run_study_request(
     Raises:
         LLEMError: there is no result.
     """
-    target = resolve_study(request, content, flags)
+    target = resolve_study(request, document, flags)
     for remark in target.notes:
         request.tell(remark)
     report = check_study(target.study, target.directory or target.output, target.completed)

@@ -19,6 +19,7 @@ from llem_core.config.loader import (
 )
 from llem_core.config.study import StudyConfig
 from llem_core.config.user import UserConfig, load_user_config
+from llem_core.config.yaml import Document
 from pydantic import ValidationError
 
 from llem_cli.options import Flags, Request, output_folder, plugin_notes
@@ -55,12 +56,12 @@ class Target:
         return len(self.study.experiments) * self.study.execution.n_cycles - len(self.completed)
 
 
-def resolve_study(request: Request, content: Mapping[str, Any], flags: Flags) -> Target:
+def resolve_study(request: Request, document: Document | None, flags: Flags) -> Target:
     """Read a study with all layers over and under it and expand it, or find one to go on with.
 
     Args:
         request: has the study's or experiment's file, and the folder to go on with.
-        content: what is in the file.
+        document: what is in the file.
         flags: settings of the experiments and of the execution.
 
     Raises:
@@ -69,13 +70,13 @@ def resolve_study(request: Request, content: Mapping[str, Any], flags: Flags) ->
     """
     user = load_user_config()
     settings, remarks = environment_settings(also=("execution",))
-    overrides = flags.overrides(merge(content, settings))
+    overrides = flags.overrides(merge(document.content if document else {}, settings))
     output = output_folder(request.output, user.output)
     notes = (*remarks, *plugin_notes())
     asked: StudyConfig | None = None
     defaults: tuple[str, ...] = ()
-    if request.config is not None:
-        asked = load_study_config(request.config, overrides, user=user, content=content)
+    if document is not None:
+        asked = load_study_config(document, overrides, user=user)
     elif request.resume is None or _experiment(overrides):
         asked = _study_of_one(overrides, settings, user)
     if asked is not None:
@@ -102,8 +103,9 @@ def _study_of_one(
     for layer in layers:
         fields = merge(fields, layer or {})
     experiment = _experiment(overrides)
-    default = {} if "model" in {**settings, **experiment} else QUICKSTART
-    config = load_experiment_config(None, experiment, user=user, content=default)
+    known = "model" in {**settings, **experiment}
+    document = None if known else Document("quickstart", QUICKSTART)
+    config = load_experiment_config(document, experiment, user=user)
     try:
         study = study_of(config, ExecutionConfig.model_validate(fields))
         named = {"name": overrides["name"]} if "name" in overrides else {}

@@ -205,5 +205,5 @@ def _resolve(
         return ExperimentConfig.model_validate({**config.model_dump(), **fields}), None
     if config is None:
         return ExperimentConfig.model_validate(fields or QUICKSTART), None
-    content, limit_s = split_limit(read_yaml(Path(config)), str(config))
-    return load_experiment_config(config, fields, content=content), limit_s
+    document, limit_s = split_limit(read_yaml(Path(config)))
+    return load_experiment_config(document, fields), limit_s

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import fcntl
 import os
-import re
 import tempfile
 from collections.abc import Iterable
 from itertools import count
@@ -15,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from llem_core.errors import PreFlightError, StudyError
+from llem_core.text import model_name, now_in_names, slug
 
 
 def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> Path:
@@ -146,7 +145,7 @@ def check_writable(output: Path) -> None:
 
 def new_experiment_folder(output: Path, model: str, backend: str) -> Path:
     """Make ``{output}/{model}_{backend}_{timestamp}``; see ``_new_folder``."""
-    return _new_folder(output, f"{_slug(model)}_{backend}")
+    return _new_folder(output, f"{slug(model_name(model), _LONGEST, 'model')}_{backend}")
 
 
 def new_study_folder(output: Path, name: str) -> Path:
@@ -163,8 +162,7 @@ def _new_folder(output: Path, beginning: str) -> Path:
     Raises:
         OSError: it cannot be made.
     """
-    stamp = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
-    name = f"{beginning}_{stamp}"
+    name = f"{beginning}_{now_in_names()}"
     output.mkdir(parents=True, exist_ok=True)
     for number in count():
         folder = output / (f"{name}_{number}" if number else name)
@@ -174,8 +172,3 @@ def _new_folder(output: Path, beginning: str) -> Path:
             continue
         return folder
     raise AssertionError("unreachable")
-
-
-def _slug(model: str) -> str:
-    last = model.rstrip("/").rsplit("/", maxsplit=1)[-1].removeprefix("shape:")
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", last).strip(".-")[:_LONGEST] or "model"

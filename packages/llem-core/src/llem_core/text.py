@@ -1,10 +1,12 @@
-"""Texts that stand in files: canonical JSON and hashes of it, and the time of day."""
+"""Texts for files and for people: canonical JSON, hashes, times, names, and what can be shown."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
 import json
+import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,3 +40,80 @@ def short_hash_of(members: Iterable[bytes]) -> str:
 def now() -> str:
     """Now, in UTC, ISO 8601, to the second."""
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def now_in_names() -> str:
+    """``now()`` in a form that can stand in the name of a file."""
+    return now().replace(":", "-")
+
+
+def slug(text: str, longest: int, other: str = "") -> str:
+    """The nearest text that can stand in the name of a folder on every system.
+
+    Args:
+        text: what it is about.
+        longest: characters at the most.
+        other: what stands for a text of which nothing is left.
+    """
+    return re.sub(r"[^\w.+-]+", "-", text)[:longest].strip(".-+_") or other
+
+
+def model_name(model: str) -> str:
+    """The last part of a model's name or path, without what an address has before its host."""
+    return without_password(model).rstrip("/").rsplit("/", maxsplit=1)[-1].removeprefix("shape:")
+
+
+def nearest(name: object, known: Iterable[str]) -> str | None:
+    """The known name that is most like the given one; ``None`` if none is."""
+    import difflib  # only for messages
+
+    near = difflib.get_close_matches(str(name)[:200], list(known), n=1)
+    return near[0] if near else None
+
+
+def joined_surrogates(text: str) -> str:
+    """The text with each pair of surrogates, as JSON writes it, as the one character it means.
+
+    Raises:
+        UnicodeError: a surrogate stands alone.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16")
+
+
+def displayable(text: str) -> str:
+    """The text without anything that acts on a terminal instead of being seen.
+
+    Control and escape characters, marks that turn the direction of writing, and lone surrogates
+    become ``\\x1b``, ``\\u202e``; line ends and tabs stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        c if c in _HARMLESS or unicodedata.category(c) not in _ACTING else _escaped(c) for c in text
+    )
+
+
+_HARMLESS = "\n\t\u200c\u200d"
+"""The last two join letters and emoji."""
+_ACTING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories: control, format (with bidirectional marks), surrogate, line separators."""
+
+
+def _escaped(character: str) -> str:
+    return character.encode("ascii", "backslashreplace").decode("ascii")
+
+
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_SECRET = re.compile(r"(?:^|_)(?:token|secrets?|passwords?|passwd|api_?key|credentials?)$")
+
+
+def without_password(text: str) -> str:
+    """The text with ``…`` for user name and password in each address (``https://…@host``)."""
+    return _PASSWORD.sub("…", text) if "://" in text else text
+
+
+def is_secret(name: str) -> bool:
+    """Whether a key is named like one that holds a secret: ``token``, ``hf_api_key``, …"""
+    return _SECRET.search(name.lower().replace("-", "_")) is not None

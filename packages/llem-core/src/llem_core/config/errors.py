@@ -2,44 +2,80 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from llem_core.config.yaml import Location
 from llem_core.errors import ConfigError
 from llem_core.plugins import plugins
+from llem_core.text import nearest
 
 _MOST_SHOWN = 10
 
 
-def config_error(error: ValidationError, source: str, root: type[BaseModel]) -> ConfigError:
+Place = Callable[[Location], str]
+"""Gives the origin of a value, such as ``study.yaml:12``; empty where there is nothing to say."""
+
+
+class KeyedConfigError(ConfigError):
+    """A mistake at one key, raised where it is not known which file the key stands in.
+
+    Attributes:
+        location: the keys that lead to it.
+        text: what is wrong and what to do.
+    """
+
+    def __init__(self, location: Location, text: str) -> None:
+        self.location = location
+        self.text = text
+        super().__init__(f"{'.'.join(map(str, location))}: {text}" if location else text)
+
+    def at(self, place: str) -> ConfigError:
+        """The same mistake with its origin."""
+        return ConfigError(f"{place}: {self}") if place else self
+
+
+def config_error(error: ValidationError, source: str | Place, root: type[BaseModel]) -> ConfigError:
     """Make a ``ConfigError`` of a ``ValidationError``.
 
     Args:
         error: what pydantic found.
-        source: the file, or whatever else the values came from.
+        source: what the values came from, or what gives the origin of each.
         root: the model that was validated, to name the nearest valid key.
     """
-    told = describe(error, root)
-    return ConfigError(f"{source}: {told}" if told.endswith("?") else f"{source}: {told}.")
+    if isinstance(source, str):
+        told = f"{source}: {describe(error, root)}"
+    else:
+        told = describe(error, root, source)
+    return ConfigError(told if told.endswith("?") else f"{told}.")
 
 
-def describe(error: ValidationError, root: type[BaseModel]) -> str:
-    """Say all that pydantic found in one line: ``key: what is wrong; …``."""
+def describe(error: ValidationError, root: type[BaseModel], place: Place | None = None) -> str:
+    """Say all that pydantic found in one line: ``key: what is wrong; …``, each with its origin."""
     details = error.errors(include_url=False)
-    shown = [_line(detail, root) for detail in details[:_MOST_SHOWN]]
+    shown = []
+    before = ""
+    for detail in details[:_MOST_SHOWN]:
+        path = ".".join(map(str, detail["loc"]))
+        message = _message(detail, root)
+        told = f"{path}: {message}" if path else message
+        here = place(detail["loc"]) if place else ""
+        if here:
+            told = f"{_shortened(here, before)}: {told}"
+            before = here
+        shown.append(told)
     if len(details) > _MOST_SHOWN:
         shown.append(f"and {len(details) - _MOST_SHOWN} more mistakes")
     return "; ".join(dict.fromkeys(shown))
 
 
-def _line(detail: ErrorDetails, root: type[BaseModel]) -> str:
-    path = ".".join(str(part) for part in detail["loc"])
-    message = _message(detail, root)
-    return f"{path}: {message}" if path else message
+def _shortened(here: str, before: str) -> str:
+    """The origin; only its line where the file has just been named."""
+    file, _, line = here.rpartition(":")
+    return f"line {line}" if file and file == before.rpartition(":")[0] else here
 
 
 def _message(detail: ErrorDetails, root: type[BaseModel]) -> str:
@@ -66,8 +102,8 @@ def _nearest(location: tuple[int | str, ...], root: type[BaseModel]) -> str:
     if model is None:
         return "remove it"
     names = list(model.model_fields)
-    near = difflib.get_close_matches(str(location[-1]), names, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(names)}"
+    near = nearest(location[-1], names)
+    return f"did you mean {near!r}?" if near else f"valid keys: {', '.join(names)}"
 
 
 def _child(model: type[BaseModel] | None, part: int | str) -> type[BaseModel] | None:

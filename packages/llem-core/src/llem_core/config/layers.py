@@ -1,13 +1,25 @@
-"""Lays one source of settings over another: defaults, user, file, environment, flags."""
+"""Lays one source of settings over another: defaults, user, file, environment, flags.
+
+A shared inference field may stand in a backend's section as well as at the top. ``Layer`` lifts
+such fields out once, right after reading, and keeps them by backend; all that comes later finds
+them where they belong, whichever backend will run.
+"""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from llem_core.config.yaml import parse_value
+from llem_core.config.yaml import Document, Location, parse_value
+from llem_core.contracts.config import BackendSection
 from llem_core.errors import ConfigError
+from llem_core.plugins import plugins
+from llem_core.plugins.registry import RESERVED_NAMES
+from llem_core.text import nearest
+
+COMMAND_LINE = "command line"
+VARIABLES = "LLEM_* variables"
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,6 +37,115 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One source of settings, with the shared fields lifted out of the backends' sections.
+
+    Attributes:
+        document: what was read, with its lines.
+        fields: raw fields of an experiment; sections have their own fields alone.
+        scoped: shared fields by the backend in whose section they stood.
+        at: where the fields stand in the document.
+    """
+
+    document: Document
+    fields: Mapping[str, Any]
+    scoped: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    at: Location = ()
+
+    @classmethod
+    def read(
+        cls, document: Document | Mapping[str, Any], source: str = "", at: Location = ()
+    ) -> Layer:
+        """Make a layer of a document, or of raw fields that come from ``source``.
+
+        Args:
+            document: the document; raw fields where there is none, or where they are a part of it.
+            source: what the raw fields come from.
+            at: where the raw fields stand in their document.
+        """
+        if not isinstance(document, Document):
+            document = Document(source, document)
+        fields, scoped = lift(document.content)
+        return cls(document, fields, scoped, at)
+
+    def of(self, backend: Any) -> dict[str, Any]:
+        """Its fields for an experiment of one backend."""
+        scoped = self.scoped.get(backend) if isinstance(backend, str) else None
+        return merge(self.fields, scoped) if scoped else dict(self.fields)
+
+    def place(self, location: Location, backend: Any) -> tuple[int, str]:
+        """How much of a location it has, and where that stands, for a message."""
+        ways = [(*self.at, *location)]
+        if isinstance(backend, str) and backend in self.scoped:
+            ways.append((*self.at, backend, *location))
+        if self.document.root is None:
+            return _depth(self.of(backend), location), self.document.source
+        depths = [self.document.depth(way) - len(way) + len(location) for way in ways]
+        best = max(range(len(ways)), key=lambda n: (depths[n], n))
+        return depths[best], self.document.place(ways[best])
+
+
+def lift(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Take the shared fields out of all backends' sections; what remains, and what was taken."""
+    fields = dict(data)
+    scoped: dict[str, dict[str, Any]] = {}
+    for name, section in data.items():
+        if not isinstance(section, Mapping) or SHARED.isdisjoint(section):
+            continue
+        if name in RESERVED_NAMES or not _may_be_backend(name):
+            continue
+        scoped[name] = {key: value for key, value in section.items() if key in SHARED}
+        fields[name] = {key: value for key, value in section.items() if key not in SHARED}
+    return fields, scoped
+
+
+SHARED = BackendSection.SHARED_FIELDS
+
+
+def lift_path(path: tuple[str, ...]) -> tuple[str, ...]:
+    """Where the field that a path leads to stands once it is lifted out of a backend's section."""
+    scoped = len(path) > 1 and path[1] in SHARED and path[0] not in RESERVED_NAMES
+    return path[1:] if scoped else path
+
+
+def stacked(layers: Iterable[Layer], backend: Any) -> dict[str, Any]:
+    """All layers merged for one backend, the lowest first."""
+    fields: dict[str, Any] = {}
+    for layer in layers:
+        fields = merge(fields, layer.of(backend))
+    return fields
+
+
+def said_last(layers: Sequence[Layer], name: str, default: Any) -> Any:
+    """The value of a field in the highest layer that has it."""
+    said = [layer.fields[name] for layer in layers if name in layer.fields]
+    return said[-1] if said else default
+
+
+def place_of(layers: Sequence[Layer], location: Location, backend: Any) -> str:
+    """Where a value comes from: the highest layer that has the most of its location."""
+    best = (-1, "")
+    for layer in layers:
+        depth, place = layer.place(location, backend)
+        if depth >= best[0] and (depth or layer.document.root or best[0] < 0):
+            best = (depth, place)
+    return best[1]
+
+
+def _depth(fields: Any, location: Location) -> int:
+    for depth, part in enumerate(location):
+        if not isinstance(fields, Mapping) or part not in fields:
+            return depth
+        fields = fields[part]
+    return len(location)
+
+
+def _may_be_backend(name: str) -> bool:
+    known = plugins()
+    return name in known.backends or known.section(name) is None
+
+
 ENVIRONMENT_PREFIX = "LLEM_"
 TOOL_VARIABLES = frozenset({"LLEM_OUTPUT", "LLEM_DISABLE_PLUGINS"})
 """Variables that set the tool and not the experiment."""
@@ -34,15 +155,19 @@ def nest(path: str, value: Any) -> dict[str, Any]:
     """Turn ``a.b.c`` and a value into nested mappings.
 
     Raises:
-        ConfigError: the path has an empty part.
+        ConfigError: the path has an empty part, or too many.
     """
     parts = path.split(".")
-    if not all(parts):
-        raise ConfigError(f"{path!r} is not a path; write it like `pytorch.batch_size`.")
+    if not all(parts) or len(parts) > _LONGEST_PATH:
+        shown = path if len(path) <= 60 else f"{path[:59]}…"
+        raise ConfigError(f"{shown!r} is not a path; write it like `pytorch.batch_size`.")
     for part in reversed(parts):
         value = {part: value}
     nested: dict[str, Any] = value
     return nested
+
+
+_LONGEST_PATH = 20
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -89,7 +214,7 @@ def from_environment(
         if first in names:
             settings = merge(settings, nest(path, parse_value(environ[variable], variable)))
             continue
-        near = difflib.get_close_matches(first, names, n=1)
-        hint = f"; did you mean {ENVIRONMENT_PREFIX}{near[0].upper()}?" if near else ""
+        near = nearest(first, names)
+        hint = f"; did you mean {ENVIRONMENT_PREFIX}{near.upper()}?" if near else ""
         remarks.append(f"the environment variable {variable} sets nothing{hint}")
     return settings, remarks

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import functools
 import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from llem_core.config.errors import config_error, describe
+from llem_core.config.errors import KeyedConfigError, config_error, describe
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.layers import from_environment, merge
-from llem_core.config.sections import DEFAULT_BACKEND, hoist, lay
+from llem_core.config.layers import (
+    COMMAND_LINE,
+    VARIABLES,
+    Layer,
+    from_environment,
+    merge,
+    place_of,
+    said_last,
+    stacked,
+)
+from llem_core.config.sections import DEFAULT_BACKEND
 from llem_core.config.study import STUDY_KEYS, StudyConfig
-from llem_core.config.sweep.expand import Expansion, expand_grid
+from llem_core.config.sweep.expand import expand
 from llem_core.config.user import UserConfig, load_user_config
-from llem_core.config.yaml import read_yaml
+from llem_core.config.yaml import Document, read_yaml
 from llem_core.errors import ConfigError
 from llem_core.plugins import plugins
+from llem_core.text import model_name, slug
 
 QUICKSTART: dict[str, Any] = {
     "model": "shape:tiny-llama",
@@ -33,12 +44,11 @@ QUICKSTART: dict[str, Any] = {
 
 
 def load_experiment_config(
-    path: str | os.PathLike[str] | None,
+    path: str | os.PathLike[str] | Document | None,
     overrides: Mapping[str, Any] | None = None,
     *,
     environ: Mapping[str, str] | None = None,
     user: UserConfig | None = None,
-    content: Mapping[str, Any] | None = None,
 ) -> ExperimentConfig:
     """Read an experiment file.
 
@@ -46,37 +56,43 @@ def load_experiment_config(
     the user's configuration, the defaults of the models.
 
     Args:
-        path: the YAML file; it is only named in messages where ``content`` is given.
+        path: the YAML file, or what has been read of it; ``None`` where there is none.
         overrides: raw fields that win over everything.
         environ: the environment; that of the process if not given.
         user: the user's configuration; read from its usual place if not given.
-        content: what is in the file, where it has been read already or there is none.
 
     Raises:
-        ConfigError: the file or a value cannot be used; names file, key and remedy.
+        ConfigError: the file or a value cannot be used; names file, line, key and remedy.
     """
-    if content is None:
-        content = {} if path is None else read_yaml(Path(path))
-    study = sorted(STUDY_KEYS & set(content))
+    document = _read(path)
+    study = sorted(STUDY_KEYS & document.content.keys())
     if study:
         raise ConfigError(
-            f"{path}: {', '.join(study)} {'belongs' if len(study) == 1 else 'belong'} to a study, "
+            f"{document.place((study[0],))}: {', '.join(study)} "
+            f"{'belongs' if len(study) == 1 else 'belong'} to a study, "
             "and this is read as one experiment; read it with load_study_config or run_study, or "
             "remove what belongs to a study."
         )
     user = load_user_config() if user is None else user
     settings, _ = environment_settings(environ)
-    layers = (user.experiment_defaults(), content, settings, overrides or {})
-    named = [layer["backend"] for layer in layers if "backend" in layer]
-    backend = named[-1] if named else DEFAULT_BACKEND
-    fields: dict[str, Any] = {}
-    for layer in layers:
-        fields = merge(fields, hoist(layer, backend))
-    source = _source(path, bool(settings), bool(overrides))
+    layers = [
+        Layer.read(user.experiment_defaults(), "user configuration"),
+        Layer.read(document),
+        Layer.read(settings, VARIABLES),
+        Layer.read(overrides or {}, COMMAND_LINE),
+    ]
+    backend = said_last(layers, "backend", DEFAULT_BACKEND)
     try:
-        return ExperimentConfig.model_validate(fields)
+        return ExperimentConfig.model_validate(stacked(layers, backend))
     except ValidationError as error:
-        raise config_error(error, source, ExperimentConfig) from error
+        where = functools.partial(place_of, layers, backend=backend)
+        raise config_error(error, where, ExperimentConfig) from error
+
+
+def _read(path: str | os.PathLike[str] | Document | None) -> Document:
+    if path is None:
+        return Document("configuration", {})
+    return path if isinstance(path, Document) else read_yaml(Path(path))
 
 
 def environment_settings(
@@ -96,32 +112,17 @@ def environment_settings(
     return from_environment(environ, known)
 
 
-def _source(path: str | os.PathLike[str] | None, from_environ: bool, from_flags: bool) -> str:
-    sources = [str(path)] if path is not None else []
-    if from_environ:
-        sources.append("LLEM_* variables")
-    if from_flags:
-        sources.append("command line")
-    return " + ".join(sources) or "configuration"
-
-
 _LONGEST_NAME = 80
 
 
-def is_study(content: Mapping[str, Any]) -> bool:
-    """Whether a file with this content is a study; an experiment has none of its keys."""
-    return not STUDY_KEYS.isdisjoint(content)
-
-
 def load_study_config(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Document,
     overrides: Mapping[str, Any] | None = None,
     *,
     environ: Mapping[str, str] | None = None,
     user: UserConfig | None = None,
     execution_overrides: Mapping[str, Any] | None = None,
     execution_defaults: Mapping[str, Any] | None = None,
-    content: Mapping[str, Any] | None = None,
 ) -> StudyConfig:
     """Read a study file and expand its sweep.
 
@@ -130,40 +131,35 @@ def load_study_config(
     configuration, the defaults of the models.
 
     Args:
-        path: the YAML file; an experiment file is a study of one.
+        path: the YAML file, or what has been read of it; an experiment file is a study of one.
         overrides: raw fields that win over everything; ``name`` and ``execution`` may be
             among them.
         environ: the environment; that of the process if not given.
         user: the user's configuration; read from its usual place if not given.
         execution_overrides: raw fields of ``execution`` that win over everything.
         execution_defaults: raw fields of ``execution`` in place of the model's defaults.
-        content: what is in the file, where it has been read already.
 
     Raises:
         ConfigError: the file or a value cannot be used, or no combination is a valid
-            experiment; names file, key and remedy.
+            experiment; names file, line, key and remedy.
     """
-    source = Path(path)
-    content = read_yaml(source) if content is None else content
+    document = _read(path)
     settings, _ = environment_settings(environ, also=("execution",))
     user = load_user_config() if user is None else user
-    over = lay(settings, overrides or {})
-    execution: dict[str, Any] = {}
-    for layer in (
-        execution_defaults,
-        user.execution_defaults(),
-        content.get("execution"),
-        over.pop("execution", None),
-        execution_overrides,
-    ):
-        execution = merge(execution, _mapping(layer, source))
-    name = over.pop("name", content.get("name", folder_name(source.stem)))
-    below = lay(user.experiment_defaults(), _base(content.get("base"), source))
-    try:
-        expansion = expand_grid(lay(below, content), over=over)
-    except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from error
-    return _study(name, execution, expansion, str(source))
+    execution = [
+        Document("defaults", {"execution": execution_defaults}),
+        Document("user configuration", {"execution": user.execution_defaults()}),
+        document,
+        Document(VARIABLES, settings),
+        Document(COMMAND_LINE, overrides or {}),
+        Document(COMMAND_LINE, {"execution": execution_overrides}),
+    ]
+    below = [Layer.read(user.experiment_defaults(), "user configuration")]
+    over = [Layer.read(_of_experiments(settings), VARIABLES)]
+    over.append(Layer.read(_of_experiments(overrides or {}), COMMAND_LINE))
+    name = document.content.get("name", folder_name(Path(document.source).stem))
+    name = (overrides or {}).get("name", name)
+    return _expanded(document, name, execution, below, over)
 
 
 def study_from(content: Mapping[str, Any]) -> StudyConfig:
@@ -175,20 +171,48 @@ def study_from(content: Mapping[str, Any]) -> StudyConfig:
     Raises:
         ConfigError: a value cannot be used, or no combination is a valid experiment.
     """
-    source = Path("study")
-    execution = _mapping(content.get("execution"), source)
-    expansion = expand_grid(lay(_base(content.get("base"), source), content))
-    return _study(content.get("name", "study"), execution, expansion, "study")
+    document = Document("", content)
+    return _expanded(document, content.get("name", "study"), [document])
 
 
-def split_limit(content: Mapping[str, Any], source: str) -> tuple[Mapping[str, Any], float | None]:
+def _expanded(
+    document: Document,
+    name: Any,
+    execution: Sequence[Document],
+    below: Sequence[Layer] = (),
+    over: Sequence[Layer] = (),
+) -> StudyConfig:
+    """Expand a study's document and put the study together."""
+    try:
+        base = _base(document)
+        layers = [*below, *([] if base is None else [Layer.read(base)])]
+        expansion = expand(document, layers, over)
+        fields = {
+            "name": name,
+            "experiments": expansion.experiments,
+            "labels": expansion.labels,
+            "skipped": expansion.skipped,
+            "merged": expansion.merged,
+            "n_generated": expansion.n_generated,
+            "execution": _merged_execution(execution),
+        }
+    except KeyedConfigError as error:
+        raise error.at(document.place(error.location)) from error
+    try:
+        return StudyConfig.model_validate(fields)
+    except ValidationError as error:
+        layers = [Layer(each, each.content) for each in execution]
+        where = functools.partial(place_of, layers, backend=None)
+        raise config_error(error, where, StudyConfig) from error
+
+
+def split_limit(document: Document) -> tuple[Document, float | None]:
     """Take the time limit out of what is one experiment otherwise.
 
     ``execution`` makes a study of an experiment, but for ``experiment_timeout_seconds`` alone.
 
     Args:
-        content: raw fields.
-        source: where they come from, for messages.
+        document: raw fields, with where they come from.
 
     Returns:
         The fields without the limit, and the limit (s); the fields as they are where
@@ -197,22 +221,23 @@ def split_limit(content: Mapping[str, Any], source: str) -> tuple[Mapping[str, A
     Raises:
         ConfigError: the limit cannot be one.
     """
-    execution = content.get("execution")
+    execution = document.content.get("execution")
     if not isinstance(execution, Mapping) or set(execution) != {"experiment_timeout_seconds"}:
-        return content, None
+        return document, None
     try:
         checked = ExecutionConfig.model_validate(dict(execution))
     except ValidationError as error:
-        raise ConfigError(f"{source}: execution.{describe(error, ExecutionConfig)}.") from error
-    rest = {key: value for key, value in content.items() if key != "execution"}
-    return rest, checked.experiment_timeout_seconds
+        told = describe(error, ExecutionConfig)
+        place = document.place(("execution", "experiment_timeout_seconds"))
+        raise ConfigError(f"{place}: execution.{told}.") from error
+    rest = {key: value for key, value in document.content.items() if key != "execution"}
+    return replace(document, content=rest), checked.experiment_timeout_seconds
 
 
 def study_of(config: ExperimentConfig, execution: ExecutionConfig | None = None) -> StudyConfig:
     """A study of one experiment, named after its model."""
-    model = config.model.rstrip("/").rsplit("/", maxsplit=1)[-1].removeprefix("shape:")
     return StudyConfig(
-        name=folder_name(model),
+        name=folder_name(model_name(config.model)),
         experiments=(config,),
         labels={config.measurement_config_hash: config.model},
         n_generated=1,
@@ -222,57 +247,50 @@ def study_of(config: ExperimentConfig, execution: ExecutionConfig | None = None)
 
 def folder_name(text: str) -> str:
     """The nearest text that can name a study and its folder."""
-    return re.sub(r"[^\w.+-]+", "-", text).strip(".-+")[:_LONGEST_NAME] or "study"
+    return slug(text, _LONGEST_NAME, "study")
 
 
-def _study(
-    name: Any, execution: Mapping[str, Any], expansion: Expansion, source: str
-) -> StudyConfig:
-    fields = {
-        "name": name,
-        "experiments": expansion.experiments,
-        "labels": expansion.labels,
-        "skipped": expansion.skipped,
-        "merged": expansion.merged,
-        "n_generated": expansion.n_generated,
-        "execution": execution,
-    }
-    try:
-        return StudyConfig.model_validate(fields)
-    except ValidationError as error:
-        raise config_error(error, source, StudyConfig) from error
+def _merged_execution(documents: Sequence[Document]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for document in documents:
+        execution = document.content.get("execution")
+        if execution is None:
+            continue
+        if not isinstance(execution, Mapping):
+            raise ConfigError(
+                f"{document.place(('execution',))}: execution: {execution!r} stands where a "
+                "mapping belongs, such as `execution: {n_cycles: 3}`."
+            )
+        merged = merge(merged, execution)
+    return merged
 
 
-def _mapping(execution: Any, source: Path) -> Mapping[str, Any]:
-    if execution is None:
-        return {}
-    if not isinstance(execution, Mapping):
-        raise ConfigError(
-            f"{source}: execution: {execution!r} stands where a mapping belongs, such as "
-            "`execution: {n_cycles: 3}`."
-        )
-    return execution
+def _of_experiments(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key not in {"name", "execution"}}
 
 
-def _base(base: Any, source: Path) -> dict[str, Any]:
+def _base(document: Document) -> Document | None:
+    base = document.content.get("base")
     if base is None:
-        return {}
+        return None
     if not isinstance(base, str) or not base:
-        raise ConfigError(
-            f"{source}: base: {base!r} is no path; give that of an experiment file, relative to "
-            "this one."
+        raise KeyedConfigError(
+            ("base",),
+            f"{base!r} is no path; give that of an experiment file, relative to this one.",
         )
+    source = Path(document.source)
     path = source.parent / Path(base).expanduser()
     if path.exists() and source.exists() and path.samefile(source):
-        raise ConfigError(f"{source}: base: it names this very file; give an experiment file.")
+        raise KeyedConfigError(("base",), "it names this very file; give an experiment file.")
     try:
-        content = read_yaml(path)
+        found = read_yaml(path)
     except ConfigError as error:
-        raise ConfigError(f"{source}: base: {error}") from error
-    study = sorted(STUDY_KEYS & content.keys())
+        raise KeyedConfigError(("base",), str(error)) from error
+    study = sorted(STUDY_KEYS & found.content.keys())
     if study:
-        raise ConfigError(
-            f"{source}: base: {path} is a study itself (it has {', '.join(study)}); base is the "
-            "path of an experiment file."
+        raise KeyedConfigError(
+            ("base",),
+            f"{path} is a study itself (it has {', '.join(study)}); base is the path of an "
+            "experiment file.",
         )
-    return content
+    return found

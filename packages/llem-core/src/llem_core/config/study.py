@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,13 @@ from llem_core.text import short_hash
 
 STUDY_KEYS = frozenset({"name", "base", "sweep", "experiments", "execution"})
 """Keys of a study file that no experiment file has."""
+
+
+def is_study(content: Mapping[str, Any]) -> bool:
+    """Whether a file with this content is a study: it has a key that no experiment has, or a
+    list of backends."""
+    return not STUDY_KEYS.isdisjoint(content) or isinstance(content.get("backend"), list)
+
 
 NAME = re.compile(r"\w[\w.+-]*")
 """What names a study can be part of a folder's name on every system, and needs no quotes."""

@@ -57,7 +57,8 @@ def load_user_config(path: Path | None = None) -> UserConfig:
     path = path or user_config_path()
     if not path.exists():
         return UserConfig()
+    document = read_yaml(path)
     try:
-        return UserConfig.model_validate(read_yaml(path))
+        return UserConfig.model_validate(document.content)
     except ValidationError as error:
-        raise config_error(error, str(path), UserConfig) from error
+        raise config_error(error, document.place, UserConfig) from error

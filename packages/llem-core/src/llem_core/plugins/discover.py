@@ -7,7 +7,6 @@ one with broken metadata then hides every plugin. What the user has turned off i
 from __future__ import annotations
 
 import contextlib
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from llem_core.contracts.hookspecs import PROJECT
 from llem_core.contracts.sampler import SamplerSpec
 from llem_core.contracts.sink import SinkSpec
 from llem_core.errors import PluginError
+from llem_core.text import nearest
 
 DISABLE_VARIABLE = "LLEM_DISABLE_PLUGINS"
 """Names of plugins, by entry point or distribution, with commas between them."""
@@ -46,10 +46,7 @@ class Disabled:
         known = sorted({name for each in found for name in _names(each)})
         return [
             f"{DISABLE_VARIABLE} names {name!r}, which is no installed plugin"
-            + "".join(
-                f"; did you mean {near!r}?"
-                for near in difflib.get_close_matches(normal(name), known, n=1)
-            )
+            + (f"; did you mean {near!r}?" if (near := nearest(normal(name), known)) else "")
             for name in self._names
             if normal(name) not in known
         ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import io
 import re
 import threading
@@ -19,6 +18,7 @@ from llem_core.contracts.config import Section
 from llem_core.contracts.hookspecs import Availability
 from llem_core.contracts.sampler import SamplerSpec
 from llem_core.errors import PluginError
+from llem_core.text import nearest
 
 _LONGEST = 500
 
@@ -73,8 +73,8 @@ def unknown_hooks(manager: pluggy.PluginManager, plugin: object) -> list[str]:
     for name in sorted(set(dir(plugin)) - set(known)):
         # `parse_hookimpl_opts` calls what it looks at in some versions: ask for marked ones only.
         if name.startswith("llem_") and manager.parse_hookimpl_opts(plugin, name) is not None:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = nearest(name, known)
+            hint = f"; did you mean {near}?" if near else ""
             notes.append(f"implements {name}, which is no hook{hint}")
     return notes
 

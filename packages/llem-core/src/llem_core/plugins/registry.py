@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from llem_core.errors import PluginError
+from llem_core.text import nearest
 
 RESERVED_NAMES = frozenset(
     {
@@ -130,7 +130,7 @@ class Registry(Generic[SpecT]):
         if name in DISTRIBUTIONS:
             return f"{self.kind} {name!r} is not installed; run `pip install {DISTRIBUTIONS[name]}`"
         names = self.names()
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        near = nearest(name, names)
+        hint = f"did you mean {near!r}? " if near else ""
         known = ", ".join(names) if names else "none"
         return f"there is no {self.kind} {name!r}; {hint}installed: {known}"

@@ -14,6 +14,7 @@ from llem_core.config.dataset import SYNTHETIC
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.sections import DEFAULT_BACKEND
 from llem_core.config.study import StudyConfig
+from llem_core.config.sweep.expand import several_backends
 from llem_core.contracts.backend import CheckReport
 from llem_core.contracts.hookspecs import Availability
 from llem_core.errors import LLEMError, PreFlightError
@@ -226,12 +227,7 @@ def _several_backends(study: StudyConfig) -> Iterator[str]:
     named += [str(skipped.fields.get("backend", DEFAULT_BACKEND)) for skipped in study.skipped]
     backends = list(dict.fromkeys(named))
     if len(backends) > 1:
-        yield (
-            f"it has the backends {' and '.join(backends)}, and a study runs one backend, since "
-            "backends need environments that exclude each other. A runner that gives each "
-            "backend its own Docker container is the way to come; until then, write a study for "
-            "each backend"
-        )
+        yield several_backends(backends)
 
 
 def _disk(output: Path, needed: int) -> Iterator[str]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llem_core.config.errors import Place
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.layers import merge
-from llem_core.config.sections import DEFAULT_BACKEND, hoist, lay
+from llem_core.config.layers import Layer, lift_path, merge, place_of, said_last, stacked
+from llem_core.config.sections import DEFAULT_BACKEND
 from llem_core.config.sweep.build import Builder, Part
 from llem_core.config.sweep.grammar import Grid
-from llem_core.config.sweep.product import GridOfBackend, target
+from llem_core.config.sweep.product import GridOfBackend
+from llem_core.config.yaml import Document, Location
 from llem_core.plugins import plugins
 
 Point = dict[str, Any]
@@ -27,11 +30,13 @@ class Combination:
         point: what it sets, for its label.
         parts: its fields, all layers merged.
         builder: makes the experiment of them.
+        place: gives the origin of a field, such as ``study.yaml:12``.
     """
 
     point: Point
     parts: Mapping[str, Part]
     builder: Builder
+    place: Place
 
     def fields(self) -> dict[str, Any]:
         """Its raw fields."""
@@ -50,16 +55,17 @@ class Layers:
     """The shared fields of a study and what wins over its sweep.
 
     Args:
-        shared: raw fields that every experiment has.
-        over: raw fields of the environment and the command line.
+        shared: what every experiment has, the lowest layer first; the last one is the file.
+        over: the environment and the command line.
         scopes: names that are backends', beside those of the installed ones.
     """
 
     def __init__(
-        self, shared: Mapping[str, Any], over: Mapping[str, Any], scopes: Iterable[str]
+        self, shared: Sequence[Layer], over: Sequence[Layer], scopes: Iterable[str]
     ) -> None:
         self._shared = shared
         self._over = over
+        self._document = shared[-1].document
         self._scopes = {*scopes, *plugins().backends.names()}
 
     def size(self, grid: Grid) -> int:
@@ -81,7 +87,7 @@ class Layers:
         """All combinations of a grid, in the order of its keys.
 
         Raises:
-            ConfigError: a path leads through a value that has no keys.
+            KeyedConfigError: a path leads through a value that has no keys.
         """
         ordered = [self._numbered(grid, backend) for backend in self._backends(grid)]
         # Each backend's own are in order already; a path that does not apply to a backend counts
@@ -89,42 +95,43 @@ class Layers:
         for _, combination in heapq.merge(*ordered, key=lambda pair: pair[0]):
             yield combination
 
-    def entry(self, fields: Mapping[str, Any]) -> Combination:
+    def entry(self, fields: Mapping[str, Any], number: int) -> Combination:
         """One item of ``experiments``, merged over the shared fields."""
-        backend = {**self._shared, **fields, **self._over}.get("backend", DEFAULT_BACKEND)
-        over = hoist(self._over, backend)
-        merged = merge(hoist(lay(self._shared, fields), backend), over)
-        parts = {name: Part(name, value) for name, value in merged.items()}
-        set_by_over = {path for path, _ in leaves(over)}
+        item = Document(self._document.source, fields, self._document.root)
+        layers = [*self._shared, Layer.read(item, at=("experiments", number)), *self._over]
+        backend = said_last(layers, "backend", DEFAULT_BACKEND)
+        parts = {name: Part(name, value) for name, value in stacked(layers, backend).items()}
+        set_by_over = {path for path, _ in leaves(stacked(self._over, backend))}
         point = {
             ".".join(path): value
             for path, value in leaves(fields)
-            if target(".".join(path), backend) not in set_by_over
+            if lift_path(path) not in set_by_over
         }
-        return Combination(point, parts, Builder(backend))
+        place = functools.partial(place_of, layers, backend=backend)
+        return Combination(point, parts, Builder(backend), place)
 
     def _backends(self, grid: Grid) -> list[Any]:
         """The backends that a grid's combinations have, in order, each once."""
-        if "backend" in self._over:
-            return [self._over["backend"]]
+        said = said_last(self._over, "backend", None)
+        if said is not None:
+            return [said]
         found: list[Any] = []
-        for backend in grid.backends(self._shared.get("backend", DEFAULT_BACKEND)):
+        for backend in grid.backends(said_last(self._shared, "backend", DEFAULT_BACKEND)):
             if backend not in found:
                 found.append(backend)
         return found
 
     def _of(self, grid: Grid, backend: Any) -> GridOfBackend:
-        over = hoist(self._over, backend)
-        set_by_over = {path for path, _ in leaves(over)}
+        set_by_over = {path for path, _ in leaves(stacked(self._over, backend))}
         applying = [d for d in grid.dimensions if d.root not in self._scopes or d.root == backend]
         return GridOfBackend(grid.dimensions, applying, backend, set_by_over)
 
     def _numbered(self, grid: Grid, backend: Any) -> Iterator[tuple[tuple[int, ...], Combination]]:
         mine = self._of(grid, backend)
-        over = hoist(self._over, backend)
-        below = hoist(self._shared, backend)
+        over = stacked(self._over, backend)
+        below = stacked(self._shared, backend)
         below["backend"] = backend
-        if backend in plugins().backends:
+        if isinstance(backend, str) and backend in plugins().backends:
             below.setdefault(backend, {})
         builder = Builder(backend)
         constant = {name: Part(name, value) for name, value in merge(below, over).items()}
@@ -139,7 +146,18 @@ class Layers:
                         field = merge(field, {root: over[root]})
                     known[key] = {name: Part(name, value) for name, value in field.items()}
                 parts.update(known[key])
-            yield numbers, Combination(mine.point(numbers), parts, builder)
+            place = functools.partial(self._place, mine, numbers, backend)
+            yield numbers, Combination(mine.point(numbers), parts, builder, place)
+
+    def _place(
+        self, mine: GridOfBackend, numbers: Sequence[int], backend: Any, location: Location
+    ) -> str:
+        """Where a field of a combination comes from: over, sweep or shared fields."""
+        for path, at in reversed(mine.places(numbers)):
+            n = min(len(path), len(location))
+            if n and path[:n] == location[:n]:
+                return self._document.place((*at, *location[len(path) :]))
+        return place_of([*self._shared, *self._over], location, backend)
 
 
 def leaves(

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
 
-from llem_core.config.errors import describe
+from llem_core.config.errors import KeyedConfigError, describe
 from llem_core.config.experiment import ExperimentConfig
+from llem_core.config.layers import Layer
+from llem_core.config.sections import DEFAULT_BACKEND, hint_at
 from llem_core.config.study import STUDY_KEYS, SkippedConfig
 from llem_core.config.sweep.combine import Combination, Layers
-from llem_core.config.sweep.grammar import Grid, count, known_roots, read_sweep, unknown_key
+from llem_core.config.sweep.grammar import Grid, count, known_roots, read_sweep
 from llem_core.config.sweep.labels import Labels
-from llem_core.errors import ConfigError
+from llem_core.config.yaml import Document
+from llem_core.errors import ConfigError, LLEMError, PreFlightError
+from llem_core.plugins import plugins
 
 _MOST_REASONS = 5
 
@@ -58,22 +62,37 @@ def expand_grid(study: Mapping[str, Any], *, over: Mapping[str, Any] | None = No
         ConfigError: the file does not follow the grammar, stands for too many combinations,
             or none of them is a valid experiment; names the key and the remedy.
     """
-    shared = {key: value for key, value in study.items() if key not in STUDY_KEYS}
-    grids = read_sweep(study.get("sweep"))
+    return expand(Document("", study), (), [Layer.read(over or {}, "")])
+
+
+def expand(document: Document, below: Sequence[Layer], over: Sequence[Layer]) -> Expansion:
+    """``expand_grid`` of a document, with the layers under and over it.
+
+    Raises:
+        KeyedConfigError: a key of the document cannot be used.
+        ConfigError: none of the combinations is a valid experiment.
+    """
+    study = document.content
+    own = {key: value for key, value in study.items() if key not in STUDY_KEYS}
+    backends = own if isinstance(own.get("backend"), list) else {}
+    grids = read_sweep(backends, study.get("sweep"))
+    if backends:
+        del own["backend"]
     entries = _read_entries(study.get("experiments"))
-    over = over or {}
-    scopes = _named_backends([shared, *entries, over], grids)
+    shared = [*below, Layer.read(Document(document.source, own, document.root))]
+    scopes = _named_backends([*shared, *over], entries, grids)
     _refuse_unknown(shared, grids, scopes)
     layers = Layers(shared, over, scopes)
     if not grids and not entries:
         entries = [{}]
-    n_generated = count(chain(map(layers.size, grids), [len(entries)]), "sweep")
+    n_generated = count(chain(map(layers.size, grids), [len(entries)]))
     fixed: dict[str, str] = {}
     for grid in grids:
         fixed.update(layers.fixed(grid))
     swept = chain.from_iterable(map(layers.combinations, grids))
+    listed = map(layers.entry, entries, range(len(entries)))
     with _collector_paused():
-        return _validate(chain(swept, map(layers.entry, entries)), n_generated, fixed.values())
+        return _validate(chain(swept, listed), n_generated, fixed.values())
 
 
 @contextlib.contextmanager
@@ -102,13 +121,13 @@ def _validate(
         try:
             config = combination.build()
         except ValidationError as error:
-            failed.append((combination, describe(error, ExperimentConfig)))
+            failed.append((combination, describe(error, ExperimentConfig, combination.place)))
             continue
         name = config.measurement_config_hash
         found.setdefault(name, config)
         points.setdefault(name, []).append(combination.point)
     if not found:
-        raise _all_skipped([reason for _, reason in failed])
+        raise _all_skipped(failed)
     labels = Labels([*chain.from_iterable(points.values()), *(c.point for c, _ in failed)])
     return Expansion(
         experiments=tuple(found.values()),
@@ -126,50 +145,75 @@ def _read_entries(entries: Any) -> list[Mapping[str, Any]]:
     if entries is None:
         return []
     if not isinstance(entries, list):
-        raise ConfigError(
-            "experiments: a list of experiments belongs here, each a mapping of the fields in "
-            "which it differs from the shared ones."
+        raise KeyedConfigError(
+            ("experiments",),
+            "a list of experiments belongs here, each a mapping of the fields in "
+            "which it differs from the shared ones.",
         )
     for number, entry in enumerate(entries):
-        where = f"experiments.{number}"
+        at = ("experiments", number)
         if not isinstance(entry, Mapping):
-            raise ConfigError(
-                f"{where}: {entry!r} is no experiment; write the fields in which it differs, such "
-                "as `- precision: bf16`."
+            raise KeyedConfigError(
+                at,
+                f"{entry!r:.60} is no experiment; write the fields in which it differs, such "
+                "as `- precision: bf16`.",
             )
         for key in entry:
             if key in STUDY_KEYS:
-                raise ConfigError(
-                    f"{where}.{key}: {key!r} belongs to the study as a whole; write it at the top "
-                    "of the file."
+                raise KeyedConfigError(
+                    (*at, key),
+                    f"{key!r} belongs to the study as a whole; write it at the top of the file.",
                 )
             if not isinstance(key, str) or "." in key:
-                raise ConfigError(
-                    f"{where}: {key!r} is a path, and only sweep has paths; write nested mappings, "
-                    "such as `pytorch: {batch_size: 8}`."
+                raise KeyedConfigError(
+                    at,
+                    f"{key!r:.60} is a path, and only sweep has paths; write nested mappings, "
+                    "such as `pytorch: {batch_size: 8}`.",
                 )
     return entries
 
 
-def _named_backends(layers: Iterable[Mapping[str, Any]], grids: Iterable[Grid]) -> set[str]:
-    named = [layer.get("backend") for layer in layers]
+def _named_backends(
+    layers: Iterable[Layer], entries: Iterable[Mapping[str, Any]], grids: Iterable[Grid]
+) -> set[str]:
+    named = [fields.get("backend") for fields in (*(each.fields for each in layers), *entries)]
     named += [backend for grid in grids for backend in grid.backends(None)]
     return {backend for backend in named if isinstance(backend, str)}
 
 
-def _refuse_unknown(shared: Mapping[str, Any], grids: Iterable[Grid], scopes: set[str]) -> None:
+def _refuse_unknown(shared: Iterable[Layer], grids: Iterable[Grid], scopes: set[str]) -> None:
     known = [*known_roots(), *STUDY_KEYS, *scopes]
-    for key in shared:
-        if key not in known:
-            raise ConfigError(f"{key}: unknown key; {unknown_key(key, known)}")
+    for layer in shared:
+        for key in layer.fields:
+            if key not in known:
+                problem = KeyedConfigError((key,), f"unknown key; {hint_at(key, known)}")
+                raise (
+                    problem
+                    if layer.document.root is None
+                    else problem.at(layer.document.place((key,)))
+                )
     for grid in grids:
         for dimension in grid.dimensions:
             if dimension.root not in known:
-                hint = unknown_key(dimension.root, known)
-                raise ConfigError(f"sweep.{dimension.path}: unknown key; {hint}")
+                hint = hint_at(dimension.root, known)
+                raise KeyedConfigError(dimension.at, f"unknown key; {hint}")
 
 
-def _all_skipped(reasons: list[str]) -> ConfigError:
+def several_backends(backends: Iterable[str]) -> str:
+    """Why backends that need environments of their own cannot run in one study here."""
+    return (
+        f"it has the backends {' and '.join(backends)}, which need environments that exclude each "
+        "other, and there is not one for each. A study with several backends needs an entry in "
+        "`environments` for each that is not installed here, or a Docker runner that gives each "
+        "its own container; without them, write a study for each backend"
+    )
+
+
+def _all_skipped(failed: Sequence[tuple[Combination, str]]) -> LLEMError:
+    reasons = [reason for _, reason in failed]
+    backends = dict.fromkeys(str(c.fields().get("backend", DEFAULT_BACKEND)) for c, _ in failed)
+    if len(backends) > 1 and not any(backend in plugins().backends for backend in backends):
+        return PreFlightError(f"the study cannot run: {several_backends(backends)}.")
     counted: dict[str, int] = {}
     for reason in reasons:
         counted[reason] = counted.get(reason, 0) + 1
@@ -178,6 +222,6 @@ def _all_skipped(reasons: list[str]) -> ConfigError:
     told = [f"{reason} ({n} of them)" for reason, n in list(counted.items())[:_MOST_REASONS]]
     if len(counted) > _MOST_REASONS:
         told.append(f"and {len(counted) - _MOST_REASONS} more reasons")
-    return ConfigError(
-        f"none of its {len(reasons)} combinations is a valid experiment: {'; '.join(told)}."
+    return KeyedConfigError(
+        (), f"none of its {len(reasons)} combinations is a valid experiment: {'; '.join(told)}."
     )

@@ -7,12 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from llem_core.config.sweep.grammar import Dimension
-from llem_core.contracts.config import BackendSection
-from llem_core.errors import ConfigError
-
-Path = tuple[str, ...]
-Setting = tuple[Path, Any]
+from llem_core.config.errors import KeyedConfigError
+from llem_core.config.sweep.grammar import Dimension, Path, Setting
+from llem_core.config.yaml import Location
 
 
 class GridOfBackend:
@@ -41,16 +38,16 @@ class GridOfBackend:
         self._dimensions = dimensions
         self._backend = backend
         self.fixed: list[Dimension] = []
-        self._settings: dict[int, list[list[Setting]]] = {}
+        self._settings: dict[int, Sequence[Sequence[Setting]]] = {}
         for slot, dimension in enumerate(dimensions):
             if dimension not in applying or dimension.path == "backend":
                 continue
-            at = target(dimension.path, backend)
-            if any(at[: len(path)] == path for path in set_by_over):
+            if any(dimension.target[: len(path)] == path for path in set_by_over):
                 self.fixed.append(dimension)
             else:
-                self._settings[slot] = [_settings(at, v, backend) for v in dimension.values]
-        self._order = sorted(self._settings, key=self._is_scoped)
+                self._settings[slot] = dimension.settings
+        # A scoped field wins over the general one, whichever comes first in the file.
+        self._order = sorted(self._settings, key=lambda slot: dimensions[slot].lifted)
         self.roots: dict[str, list[int]] = {}
         for slot in self._order:
             for root in dict.fromkeys(p[0] for each in self._settings[slot] for p, _ in each):
@@ -71,6 +68,17 @@ class GridOfBackend:
             if slot in self._settings or dimension.path == "backend"
         }
 
+    def places(self, numbers: Sequence[int]) -> list[tuple[Path, Location]]:
+        """Where in the file a combination's settings stand, by the path of their field."""
+        pairs = zip(self._dimensions, numbers, strict=True)
+        chosen = [(dimension, (*dimension.at, number)) for dimension, number in pairs]
+        found = [(each.target, at) for each, at in chosen if each.path == "backend"]
+        for slot in self._order:
+            each, at = chosen[slot]
+            for path, _ in each.settings[numbers[slot]]:
+                found.append((path, at))
+        return found
+
     def field(self, root: str, below: Mapping[str, Any], numbers: Sequence[int]) -> dict[str, Any]:
         """One key of an experiment with what the combination sets in it; empty if nothing does.
 
@@ -80,14 +88,14 @@ class GridOfBackend:
             numbers: the combination.
 
         Raises:
-            ConfigError: a path leads through a value that has no keys.
+            KeyedConfigError: a path leads through a value that has no keys.
         """
         fields = {root: below[root]} if root in below else {}
         ours: dict[Path, dict[str, Any]] = {(): fields}
         for slot in self.roots[root]:
             for path, value in self._settings[slot][numbers[slot]]:
                 if path[0] == root:
-                    _set(ours, path, value, self._dimensions[slot].path)
+                    _set(ours, path, value, self._dimensions[slot])
         return fields
 
     def _numbers(self, slot: int) -> Sequence[int]:
@@ -97,59 +105,32 @@ class GridOfBackend:
             return found or [0]
         return range(len(dimension.values)) if slot in self._settings else [0]
 
-    def _is_scoped(self, slot: int) -> bool:
-        # A scoped field wins over the general one, whichever comes first in the file.
-        path = self._dimensions[slot].path
-        return path.split(".") != list(target(path, self._backend))
 
-
-def target(path: str, backend: Any) -> Path:
-    """Where a path leads once shared fields of the backend's section have moved to the top."""
-    parts = tuple(path.split("."))
-    scoped = len(parts) > 1 and parts[0] == backend and parts[1] in BackendSection.SHARED_FIELDS
-    return parts[1:] if scoped else parts
-
-
-def _settings(at: Path, value: Any, backend: Any) -> list[Setting]:
-    """What one value of a dimension sets; a whole section may hold shared fields."""
-    if at != (backend,) or not isinstance(value, Mapping):
-        return [(at, value)]
-    own = {k: v for k, v in value.items() if k not in BackendSection.SHARED_FIELDS}
-    settings: list[Setting] = [(at, own)]
-    for name, shared in value.items():
-        if name not in BackendSection.SHARED_FIELDS:
-            continue
-        if isinstance(shared, Mapping):
-            settings += [((name, key), inner) for key, inner in shared.items()]
-        else:
-            settings.append(((name,), shared))
-    return settings
-
-
-def _set(ours: dict[Path, dict[str, Any]], at: Path, value: Any, path: str) -> None:
+def _set(ours: dict[Path, dict[str, Any]], at: Path, value: Any, dimension: Dimension) -> None:
     """Set a value; mappings on the way that are not among ``ours`` are copied first."""
     here = ours.get(at[:-1])
     if here is None:
-        here = _open(ours, at[:-1], path)
+        here = _open(ours, at[:-1], dimension)
     here[at[-1]] = value
     if at in ours:  # what has been set below it is gone
         for below in [each for each in ours if each[: len(at)] == at]:
             del ours[below]
 
 
-def _open(ours: dict[Path, dict[str, Any]], at: Path, path: str) -> dict[str, Any]:
+def _open(ours: dict[Path, dict[str, Any]], at: Path, dimension: Dimension) -> dict[str, Any]:
     """The mapping at a path, as one of ``ours``."""
     found = ours.get(at)
     if found is not None:
         return found
-    parent = _open(ours, at[:-1], path)
+    parent = _open(ours, at[:-1], dimension)
     below = parent.get(at[-1])
     if at == ("dataset",) and isinstance(below, str):
         below = {"source": below}
     if below is not None and not isinstance(below, Mapping):
-        raise ConfigError(
-            f"sweep.{path}: {'.'.join(at)} is {below!r}, which has no keys "
-            "below it; sweep it as a whole, or correct the path."
+        raise KeyedConfigError(
+            dimension.at,
+            f"{'.'.join(at)} is {below!r:.60}, which has no keys "
+            "below it; sweep it as a whole, or correct the path.",
         )
     parent[at[-1]] = ours[at] = dict(below or {})
     return ours[at]

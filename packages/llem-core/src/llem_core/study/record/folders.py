@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from llem_core.study.plan import PlannedRun
+from llem_core.text import slug
 
 RESULT = "result.json"
 _LONGEST_LABEL = 40
@@ -72,4 +73,4 @@ def _is_temporary(name: str) -> bool:
 def _slug(label: str) -> str:
     """``pytorch.batch_size=8, precision=fp16`` as ``batch_size-8_precision-fp16``."""
     short = re.sub(r"[\w-]+\.(?=[\w.-]*=)", "", label)
-    return re.sub(r"[^\w.+-]+", "-", short.replace(", ", "_"))[:_LONGEST_LABEL].strip("-._")
+    return slug(short.replace(", ", "_"), _LONGEST_LABEL)
