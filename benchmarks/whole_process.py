@@ -25,11 +25,12 @@ config = AutoConfig.for_model(
 )
 model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
 prompts = [torch.randint(0, 255, (1, {PROMPT_TOKENS})) for _ in range({REQUESTS})]
-for prompt in prompts[:1] * {WARM} + prompts:
-    model.generate(
-        inputs=prompt, attention_mask=torch.ones_like(prompt), do_sample=False,
-        max_new_tokens={OUTPUT_TOKENS}, min_new_tokens={OUTPUT_TOKENS}, pad_token_id=0,
-    )
+with torch.inference_mode():
+    for prompt in prompts[:1] * {WARM} + prompts:
+        model.generate(
+            inputs=prompt, attention_mask=torch.ones_like(prompt), do_sample=False,
+            max_new_tokens={OUTPUT_TOKENS}, min_new_tokens={OUTPUT_TOKENS}, pad_token_id=0,
+        )
 """
 
 

@@ -261,3 +261,27 @@ def test_a_broken_checkpoint_is_one_sentence(
     (tmp_path / "config.json").write_text('{"model_type": "no-such-architecture"}')
     with pytest.raises(BackendError, match="no-such-architecture"):
         start(str(tmp_path))
+
+
+@pytest.mark.parametrize("section", [{}, {"device_map": "cpu", "device": None}], ids=["", "map"])
+def test_logits_that_are_not_finite_are_an_error(
+    start: Start, checkpoint: Path, tmp_path: Path, section: dict[str, Any]
+) -> None:
+    model = AutoModelForCausalLM.from_pretrained(checkpoint)
+    torch.nn.init.constant_(model.model.layers[1].mlp.down_proj.weight, float("nan"))
+    model.save_pretrained(tmp_path)
+    session = start(str(tmp_path), batch_size=4, **section)
+    with pytest.raises(BackendError, match="logits of 4 of 4 rows are not finite"):
+        session.run(some_prompts())
+
+
+def test_generation_is_in_inference_mode_where_nothing_is_compiled_or_offloaded(
+    start: Start, checkpoint: Path
+) -> None:
+    plain = start()
+    assert plain.info.effective_settings["inference_mode"] is True
+    (batch,) = plain.backend.prepare(some_prompts()[:1])
+    assert plain.backend.generate(batch).tokens.is_inference()
+    placed = start(str(checkpoint), device=None, device_map="cpu")
+    assert placed.info.effective_settings["inference_mode"] is False
+    assert not placed.run(some_prompts())[0].error

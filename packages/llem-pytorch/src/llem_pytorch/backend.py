@@ -19,15 +19,20 @@ from llem_core.contracts import (
     Workload,
 )
 from llem_core.errors import BackendError
-from transformers import GenerationConfig, StoppingCriteriaList
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from llem_pytorch.config import PyTorchConfig
 from llem_pytorch.errors import engine_errors, hub_errors
 from llem_pytorch.generation.batching import Encoded, group, pad
 from llem_pytorch.generation.decoding import compile_arguments, generation_config
 from llem_pytorch.generation.quiet import quiet
-from llem_pytorch.generation.timing import StepRecorder
-from llem_pytorch.model.facts import effective_settings, model_info, position_limit
+from llem_pytorch.generation.timing import LastLogits, StepRecorder
+from llem_pytorch.model.facts import (
+    allows_inference_mode,
+    effective_settings,
+    model_info,
+    position_limit,
+)
 from llem_pytorch.model.hub import offline_if_unreachable
 from llem_pytorch.model.loading import load_adapter, load_assistant, load_model, load_tokenizer
 from llem_pytorch.model.memory import host_peak, reset_host_peak
@@ -52,10 +57,11 @@ class _Inputs:
 
 @dataclass(frozen=True, slots=True)
 class _Raw:
-    """What ``generate`` leaves behind: all tokens, prompt included, and when they came."""
+    """What ``generate`` leaves behind: all tokens, prompt included, and notes of the steps."""
 
     tokens: torch.Tensor
     recorder: StepRecorder
+    largest_logits: torch.Tensor | None
 
 
 class PyTorchBackend(InferenceBackend):
@@ -72,6 +78,8 @@ class PyTorchBackend(InferenceBackend):
         self._cuda_indices: list[int] = []
         self._position_limit: int | None = None
         self._reset_worked = False
+        self._inference_mode = False
+        self._last_logits = LastLogits()
 
     def load(self) -> ModelInfo:
         """Load model, adapter, tokenizer and draft model."""
@@ -90,6 +98,9 @@ class PyTorchBackend(InferenceBackend):
             self._configure_assistant()
         if self._section.torch_compile:
             self._compile()
+        self._inference_mode = allows_inference_mode(self._section, self._device)
+        if self._inference_mode:
+            self._model.get_output_embeddings().register_forward_hook(self._last_logits.note)
         return model_info(
             self._model,
             self.workload,
@@ -124,11 +135,16 @@ class PyTorchBackend(InferenceBackend):
         inputs: _Inputs = batch.payload
         recorder = StepRecorder(inputs.ids.shape[0], inputs.ids.device)
         arguments: dict[str, Any] = {}
+        if not self._inference_mode:
+            arguments["logits_processor"] = LogitsProcessorList([self._last_logits])
         if not self._has_beams:
             arguments["stopping_criteria"] = StoppingCriteriaList([recorder])
         if self._assistant is not None:
             arguments["assistant_model"] = self._assistant
-        with engine_errors("generating", peak_so_far):
+        with (
+            engine_errors("generating", peak_so_far),
+            torch.inference_mode(self._inference_mode),
+        ):
             if self.workload.decoder.do_sample:
                 # A batch's outputs must not depend on how long the warm-up took.
                 torch.manual_seed(inputs.seed)
@@ -140,13 +156,15 @@ class PyTorchBackend(InferenceBackend):
                 **arguments,
             )
             recorder.end()
-        return _Raw(tokens, recorder)
+            largest = self._last_logits.largest()
+        return _Raw(tokens, recorder, largest)
 
     def collect(self, batch: Batch, raw: object) -> BatchOutput:
         """Count each request's tokens up to its own end, and read the times."""
         assert isinstance(raw, _Raw)
         inputs: _Inputs = batch.payload
         assert self._tokenizer is not None
+        _check_logits(raw.largest_logits)
         start = inputs.ids.shape[1]
         times = None if self._has_beams else raw.recorder.token_times_s(start)
         rows = raw.tokens[:, start:].tolist()
@@ -271,6 +289,17 @@ class PyTorchBackend(InferenceBackend):
         if not (automatic and self._device.type == "cuda"):
             arguments = compile_arguments(self._section)
             self._model.forward = torch.compile(self._model.forward, **arguments)
+
+
+def _check_logits(largest: torch.Tensor | None) -> None:
+    if largest is None:
+        return
+    broken = int((largest.isnan() | largest.isposinf()).sum())
+    if broken:
+        raise BackendError(
+            f"the logits of {broken} of {len(largest)} rows are not finite, so the outputs mean "
+            "nothing; use precision: bf16 or fp32, and see that the checkpoint is whole"
+        )
 
 
 def _until_end(row: list[int], eos_ids: Sequence[int]) -> list[int]:

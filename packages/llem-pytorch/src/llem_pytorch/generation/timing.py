@@ -1,4 +1,4 @@
-"""Notes when each token is there, without making the host wait for the device."""
+"""Notes of a batch while it is generated, none of which makes the host wait for the device."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from llem_core.units import from_milli
-from transformers import StoppingCriteria
+from transformers import LogitsProcessor, StoppingCriteria
 
 
 class StepRecorder(StoppingCriteria):
@@ -73,3 +73,29 @@ class StepRecorder(StoppingCriteria):
         event = torch.cuda.Event(enable_timing=True)
         event.record(self._stream)
         return event
+
+
+class LastLogits(LogitsProcessor):
+    """Keeps the logits of the last step, which tell whether any were not finite.
+
+    What is not a number in one step stays in the keys and values of its row, so that the last
+    step tells of all. ``note`` is a hook of the output projection, and costs nearly nothing;
+    where the model is compiled, it rides along as a logits processor instead.
+    """
+
+    def __init__(self) -> None:
+        self._logits: Any = None
+
+    def note(self, module: Any, inputs: Any, logits: Any) -> None:  # noqa: ARG002
+        """Keep the logits until the next step's."""
+        self._logits = logits
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:  # noqa: ARG002
+        """Keep the scores, and change nothing."""
+        self._logits = scores
+        return scores
+
+    def largest(self) -> torch.Tensor | None:
+        """The largest logit of each row in the last step; lets go of the rest."""
+        logits, self._logits = self._logits, None
+        return None if logits is None else logits.flatten(1).amax(dim=-1)

@@ -73,7 +73,24 @@ def effective_settings(
         "cache_implementation": section.cache_implementation
         or ("the model's own" if own_cache else "dynamic"),
         "torch_compile": section.torch_compile or False,
+        "inference_mode": allows_inference_mode(section, device),
     }
+
+
+def allows_inference_mode(section: PyTorchConfig, device: torch.device) -> bool:
+    """Whether ``generate`` may run under ``torch.inference_mode``, else ``torch.no_grad``.
+
+    Not where something is compiled, since graphs keep tensors from call to call, and not where
+    accelerate moves weights in and out.
+    """
+    return not (compiles(section, device) or section.device_map is not None)
+
+
+def compiles(section: PyTorchConfig, device: torch.device) -> bool:
+    """Whether the forward pass is compiled: as asked for, or by transformers for a static cache."""
+    static = (section.cache_implementation or "").endswith("static")
+    by_itself = static and device.type == "cuda" and section.torch_compile is not False
+    return bool(section.torch_compile) or by_itself
 
 
 def position_limit(model: Any) -> int | None:
