@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.backend import CheckReport, ModelInfo
@@ -21,6 +21,7 @@ from llem_core.measure.drive.data_parallel import DataParallelEngine
 from llem_core.measure.drive.engine import Engine, LocalEngine, reject_failures
 from llem_core.measure.energy.meter import SESSION, Meter
 from llem_core.measure.energy.phases import passes_for
+from llem_core.measure.energy.placement import RESIDENT, elsewhere, own_processes, without_own
 from llem_core.measure.energy.select import start_sampler
 from llem_core.measure.preflight import check
 from llem_core.measure.prompts.load import load_prompts
@@ -112,6 +113,7 @@ class _Run:
     ) -> None:
         self.config = config
         self.watchdog = watchdog
+        self.own: set[int] = set()
         self.state = state
         self.engine_factory = engine_factory
         self.started_at = _now()
@@ -158,6 +160,7 @@ class _Run:
         infos = engine.load()
         process_ids = [pid for info in infos for pid in info.process_ids]
         self.watchdog.watch(process_ids, engine.output_tail)
+        self.own = own_processes(infos)
         self.state.enter(Phase.PREPARE)
         engine.prepare()
         self.state.enter(Phase.WARMUP)
@@ -169,6 +172,7 @@ class _Run:
         meter.begin(Phase.MEASURE)
         engine.run()
         self.readings.measured = meter.end(Phase.MEASURE)
+        self.own |= own_processes(infos)  # it may have started more meanwhile
         processes = engine.collect()
         reject_failures(processes)
         if self.config.energy.phase_energy and meter.active:
@@ -207,7 +211,10 @@ class _Run:
         meter: Meter,
     ) -> FinishedExperiment:
         self.state.enter(Phase.ASSEMBLE)
-        readings = self.readings
+        readings, remote = self.readings, elsewhere(infos)
+        if remote is not None:
+            readings = _Readings()
+        resident = any(info.resident for info in infos)
         measured = Observations(
             config=self.config,
             environment=environment,
@@ -220,17 +227,25 @@ class _Run:
             started_s=self.state.started_s,
             history=self.state.history,
             energy_source=meter.name,
-            no_energy_reason=meter.reason,
+            no_energy_reason=remote or meter.reason,
+            no_baseline_reason=RESIDENT if resident and remote is None else None,
             meter_failures=meter.failures,
-            baseline=readings.baseline,
-            loaded_baseline=readings.loaded,
-            measured=readings.measured,
-            prefill=readings.prefill,
+            baseline=None if resident else self.ours(readings.baseline),
+            loaded_baseline=self.ours(readings.loaded),
+            measured=without_own(readings.measured, self.own),
+            prefill=without_own(readings.prefill, self.own),
             prefill_passes=readings.prefill_passes,
-            session=readings.session,
+            session=without_own(readings.session, self.own),
         )
         self.keep(measured)
         return assemble(measured)
+
+    def ours(self, idle: BaselineReadings | None) -> BaselineReadings | None:
+        """A baseline in which the engine's own processes are no others."""
+        if idle is None:
+            return None
+        seen = [without_own(reading, self.own) for reading in idle.readings]
+        return replace(idle, readings=[reading for reading in seen if reading is not None])
 
     def keep(self, measured: Observations) -> None:
         for idle in (measured.baseline, measured.loaded_baseline):

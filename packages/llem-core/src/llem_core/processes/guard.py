@@ -92,6 +92,11 @@ def kill_all(token: str) -> None:
         time.sleep(_POLL_S)
 
 
+def descendants(pids: set[int]) -> set[int]:
+    """These processes, and all that descend from them or are in a session of theirs."""
+    return _grown(set(pids), _processes()) if pids else set()
+
+
 def start_guard(token: str) -> subprocess.Popen[bytes]:
     """Start the program that kills what has this token once this process has ended.
 
@@ -210,7 +215,11 @@ def _read(descriptor: int) -> bytes:
 def _family(token: str) -> set[int]:
     needle = f"{MARKER}={token}".encode()
     processes = _processes()
-    family = {process.pid for process in processes if _has(process.pid, needle)}
+    return _grown({process.pid for process in processes if _has(process.pid, needle)}, processes)
+
+
+def _grown(family: set[int], processes: list[_Process]) -> set[int]:
+    """The processes with all that descend from one, or are in the session of one."""
     grown = True
     while grown:
         more = {p.pid for p in processes if p.parent in family or p.session in family}

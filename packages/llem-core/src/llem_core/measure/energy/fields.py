@@ -103,7 +103,7 @@ def _reasons(
         "peak_power_w": "the sampler gave no power samples in the window"
         if has_total
         else no_total,
-        "baseline_power_w": _no_baseline(measured, baseline),
+        "baseline_power_w": measured.no_baseline_reason or _no_baseline(measured, baseline),
         "loaded_baseline_power_w": no_loaded,
     }
     return {name: reason for name, reason in reasons.items() if fields[name] is None}

@@ -30,6 +30,7 @@ class Observations:
     history: list[tuple[float, Phase]]
     energy_source: str | None
     no_energy_reason: str | None
+    no_baseline_reason: str | None
     meter_failures: list[str]
     baseline: BaselineReadings | None
     loaded_baseline: BaselineReadings | None
