@@ -59,6 +59,7 @@ CONTRACTS = [
     "BackendSection",
     "SamplerSpec",
     "EnergySampler",
+    "Growth",
     "SamplerSettings",
     "SinkSpec",
     "ResultSink",
@@ -118,6 +119,7 @@ TESTING = [
     "finished_experiment",
     "finished_study",
     "InlineLauncher",
+    "LateMeter",
     "FakePlugin",
     "ManualClock",
 ]

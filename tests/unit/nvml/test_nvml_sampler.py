@@ -20,11 +20,14 @@ from llem_core.measure.energy.uncertainty import budget
 from llem_core.measure.result.warnings import energy_warnings
 from llem_energy_nvml import hooks
 from llem_energy_nvml.config import NvmlConfig
+from llem_energy_nvml.sampler import NvmlSampler
 from llem_energy_nvml.testing import (
     Constant,
+    Curve,
     SimulatedGpu,
     Square,
     Steps,
+    VirtualClock,
     measure_window,
     simulated_driver,
 )
@@ -284,3 +287,34 @@ def test_processes_of_another_container_are_strangers_only_if_they_were_there_be
     assert strangers([unknown], at_start=[]) == ()
     assert strangers([unknown], at_start=[unknown])[0].startswith("999999999 ")
     assert strangers([1], at_start=[], own=999_999_998)[0].startswith("1 ")
+
+
+@pytest.mark.parametrize("refresh_s", [0.1, 0.02, None])
+@pytest.mark.parametrize("curve", [Constant(300.0), Square(100.0, 500.0, 0.37)], ids=str)
+def test_the_energy_of_any_interval_is_within_its_stated_uncertainty(
+    curve: Curve, refresh_s: float | None
+) -> None:
+    card = SimulatedGpu(
+        curve, name="Simulated Ada", architecture=8, counter_refresh_s=refresh_s,
+        power_window_s=0.1, phase_s=0.013,
+    )  # fmt: skip
+    clock = VirtualClock()
+    with simulated_driver([card], clock=clock) as now:
+        origin_s = clock.now() - now()
+        sampler = NvmlSampler(SamplerSettings(0.1, NvmlConfig(passport=False)), clock)
+        sampler.start()
+        clock.sleep(20.0)
+        for started_s, length_s in ((3.0, 10.0), (4.567, 1.0), (0.81, 17.77), (7.03, 3.3)):
+            reading = sampler.energy_between(origin_s + started_s, origin_s + started_s + length_s)
+            (domain,) = reading.domains
+            true_j = card.true_joules(started_s, started_s + length_s)
+            assert domain.energy_j is not None, domain.reason
+            assert abs(domain.energy_j - true_j) <= expanded(domain, "comparison")
+            assert expanded(domain, "comparison") <= 0.5 * true_j
+            assert reading.duration_s == pytest.approx(length_s)
+        early = sampler.energy_between(origin_s + 15.0, clock.now() + 5.0).domains[0]
+        assert early.energy_j is None
+        assert "interval's end" in (early.reason or "")
+        before = sampler.energy_between(origin_s - 5.0, origin_s + 5.0).domains[0]
+        assert before.energy_j is None
+        sampler.stop()

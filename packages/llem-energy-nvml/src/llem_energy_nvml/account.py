@@ -142,7 +142,7 @@ def _at_start(
     """The energy at the window's start, and half-widths of what it is off by (J)."""
     assert edge.last is not None
     if not edge.ticks:
-        return _between_updates(edge.last, at_s, mean_w, powers, refresh_s)
+        return _between_updates(edge, edge.last, at_s, mean_w, powers, refresh_s)
     tick = edge.ticks[-1]
     lead_s = at_s - tick.time_s
     lead_half_j = (powers.most_w - powers.least_w) / 2 * max(lead_s - tick.half_s, 0.0)
@@ -164,7 +164,7 @@ def _at_end(
     assert edge.last is not None
     position = next((i for i, tick in enumerate(edge.ticks) if tick.time_s > at_s), None)
     if position is None:
-        return _between_updates(edge.last, at_s, mean_w, powers, refresh_s)
+        return _between_updates(edge, edge.last, at_s, mean_w, powers, refresh_s)
     tick = edge.ticks[position]
     below_j = edge.ticks[position - 1].energy_j if position else edge.first.energy_j
     interval = Interval(tick.energy_j - below_j, refresh_s, tick.time_s - at_s, late_w, after_w)
@@ -174,11 +174,16 @@ def _at_end(
 
 
 def _between_updates(
-    read: Read, at_s: float, mean_w: float, powers: Powers, refresh_s: float
+    edge: Edge, read: Read, at_s: float, mean_w: float, powers: Powers, refresh_s: float
 ) -> tuple[float, tuple[float, ...]]:
-    """The energy where no update was seen: the value is up to one refresh old."""
+    """The energy where no update was seen: the value is up to one refresh old.
+
+    One that was interpolated is off by a quarter of a step between the two reads, at the most.
+    """
     age_s = at_s - read.answered_s + refresh_s / 2
-    return read.energy_j + mean_w * age_s, (max(mean_w, powers.most_w) * refresh_s / 2,)
+    step_half_j = (powers.most_w - powers.least_w) * edge.gap_s / 4
+    refresh_half_j = max(mean_w, powers.most_w) * refresh_s / 2
+    return read.energy_j + mean_w * age_s, (refresh_half_j, step_half_j)
 
 
 def _power_after(edge: Edge, at_s: float, reads: Sequence[Read], mean_w: float) -> float:

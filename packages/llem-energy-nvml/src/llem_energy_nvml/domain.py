@@ -46,6 +46,9 @@ def domain_reading(seen: Observed) -> DomainReading:
         return _missing(
             seen, f"the device was lost at an edge of the window ({error}); look at the kernel log"
         )
+    unknown = seen.start.unknown or seen.end.unknown
+    if unknown:
+        return _missing(seen, unknown)
     samples = seen.track.samples_between(window.started_s - _AROUND_S, window.ended_s + _AROUND_S)
     limit_w = device.power_limit_w or UNKNOWN_LIMIT_W
     integral = integrate(samples, window, device.sensor, limit_w)

@@ -7,8 +7,10 @@ power just before the window, at the end the power just after it, and both tell 
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import pynvml
 
@@ -29,12 +31,16 @@ class Edge:
         last: the last one.
         ticks: the updates that were seen.
         error: why there is no reading.
+        unknown: why there is none yet, or no longer.
+        gap_s: time between the two reads that it was interpolated between; 0 where it was read.
     """
 
     first: Read | None = None
     last: Read | None = None
     ticks: list[Tick] = field(default_factory=list)
     error: str | None = None
+    unknown: str | None = None
+    gap_s: float = 0.0
 
     @property
     def aligned(self) -> bool:
@@ -90,6 +96,22 @@ def find_edges(devices: Sequence[Device], longest_s: float, clock: Clock) -> lis
             if edge.last is not None and edge.error is None:
                 _read(device, edge, clock)
     return edges
+
+
+def edge_at(reads: Sequence[Read], time_s: float) -> Edge:
+    """The counter at a moment that is past, from the reads on both sides of it."""
+    after = bisect.bisect_left(reads, time_s, key=attrgetter("asked_s"))
+    if after == 0:
+        return Edge(unknown="its counter was first read after the interval's start")
+    if after == len(reads):
+        late_s = time_s - reads[-1].asked_s
+        return Edge(unknown=f"its counter was last read {late_s:.3g} s before the interval's end")
+    before, behind = reads[after - 1], reads[after]
+    gap_s = behind.asked_s - before.asked_s
+    share = (time_s - before.asked_s) / gap_s
+    energy_j = before.energy_j + (behind.energy_j - before.energy_j) * share
+    read = Read(time_s, time_s, energy_j)
+    return Edge(first=read, last=read, gap_s=gap_s)
 
 
 def _waits(edge: Edge) -> bool:

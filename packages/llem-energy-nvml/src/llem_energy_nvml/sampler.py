@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pynvml
@@ -23,7 +23,7 @@ from llem_energy_nvml.config import NvmlConfig
 from llem_energy_nvml.device import Device
 from llem_energy_nvml.domain import Observed, domain_reading
 from llem_energy_nvml.doubts import reading_warnings
-from llem_energy_nvml.edges import Edge, find_edges
+from llem_energy_nvml.edges import Edge, edge_at, find_edges
 from llem_energy_nvml.facts import sensor_facts
 from llem_energy_nvml.passports import Passports
 from llem_energy_nvml.processes import strangers
@@ -95,11 +95,54 @@ class NvmlSampler(EnergySampler):
         edges = self._edges()
         opened = self._open.pop(window)
         span = Window(opened.started_s, ended_s)
+        return self._reading(window, span, opened.edges, edges, opened.pids)
+
+    @property
+    def delay_s(self) -> float:
+        """Until the next read of the counters, and the longest that one has taken (s)."""
+        return 2 * self._interval_s()
+
+    def energy_between(self, started_s: float, ended_s: float) -> EnergyReading:
+        """Energy of any interval since ``start``, from the reads that sampling has taken.
+
+        Edges are interpolated between two reads of the counter, so they are as uncertain as those
+        of a window that was not aligned; who knows the edges beforehand opens a window.
+        """
+        span = Window(started_s, ended_s)
+        starts = [self._past_edge(track, started_s) for track in self._tracks]
+        ends = [self._past_edge(track, ended_s) for track in self._tracks]
+        return self._reading("interval", span, starts, ends, {})
+
+    def now_s(self) -> float:
+        """Monotonic time, by the sampler's clock (s)."""
+        return self._clock.now()
+
+    def wait(self, duration_s: float) -> None:
+        """Let time pass, by the sampler's clock (s)."""
+        self._clock.sleep(duration_s)
+
+    def _past_edge(self, track: Track, time_s: float) -> Edge:
+        if track.device.has_counter:
+            return edge_at(track.reads, time_s)
+        if not track.samples or track.samples[0].time_s > time_s:
+            return Edge(unknown="its power was first read after the interval's start")
+        if track.samples[-1].time_s < time_s:
+            return Edge(unknown="its last power sample is older than the interval's end")
+        return Edge()
+
+    def _reading(
+        self,
+        window: str,
+        span: Window,
+        starts: Sequence[Edge],
+        ends: Sequence[Edge],
+        pids: Mapping[str, tuple[int, ...]],
+    ) -> EnergyReading:
         seen = [
             Observed(track, span, start, end, self._section.calibration_of(track.device.uuid))
-            for track, start, end in zip(self._tracks, opened.edges, edges, strict=True)
+            for track, start, end in zip(self._tracks, starts, ends, strict=True)
         ]
-        domains = [self._domain(each, opened) for each in seen]
+        domains = [self._domain(each, pids.get(each.track.device.uuid, ())) for each in seen]
         return EnergyReading(
             window,
             span.started_s,
@@ -171,10 +214,10 @@ class NvmlSampler(EnergySampler):
             ]
         return tuple(sorted(rows, key=lambda row: row.time_s))
 
-    def _domain(self, seen: Observed, opened: _Open) -> DomainReading:
+    def _domain(self, seen: Observed, before: Sequence[int]) -> DomainReading:
         device = seen.track.device
         reading = domain_reading(seen)
-        pids = {*opened.pids[device.uuid], *device.process_ids()}
+        pids = {*before, *device.process_ids()}
         uuids = self._visible.uuids
         return replace(
             reading,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -173,7 +174,12 @@ class SamplerSettings:
 
 
 class EnergySampler(ABC):
-    """Reads energy over named windows.
+    """Reads energy over named windows, or over any interval of time.
+
+    A sampler has ``begin`` and ``end``, or ``energy_between``, or all three; what it lacks is made
+    of what it has. ``begin`` and ``end`` are the simple form, for a meter that is read on the spot.
+    ``energy_between`` is for a meter that keeps what it has seen: one that is read by others,
+    answers late, or has a clock of its own.
 
     The harness calls ``start`` once before anything is measured, then ``begin`` and ``end``
     in pairs, and ``stop`` at last, whatever happened. Windows have unique names; they may be
@@ -235,6 +241,17 @@ class EnergySampler(ABC):
 
     def __init__(self, settings: SamplerSettings) -> None:
         self.settings = settings
+        self._begun_s: dict[str, float] = {}
+
+    @property
+    def answers_intervals(self) -> bool:
+        """Whether it has an ``energy_between`` of its own."""
+        return type(self).energy_between is not EnergySampler.energy_between
+
+    @property
+    def delay_s(self) -> float:
+        """How long after a moment its energy is known (s); who asks for it waits so long."""
+        return 0.0
 
     @abstractmethod
     def start(self) -> None:
@@ -244,13 +261,44 @@ class EnergySampler(ABC):
             EnergyError: the meter was available but cannot be opened.
         """
 
-    @abstractmethod
     def begin(self, window: str) -> None:
         """Open a window; it starts when this returns."""
+        self._needs_intervals()
+        self._begun_s[window] = self.now_s()
 
-    @abstractmethod
     def end(self, window: str) -> EnergyReading:
         """Close a window; it ended when this was called."""
+        ended_s = self.now_s()
+        self._needs_intervals()
+        started_s = self._begun_s.pop(window)
+        self.wait(self.delay_s)
+        return replace(self.energy_between(started_s, ended_s), window=window)
+
+    def energy_between(self, started_s: float, ended_s: float) -> EnergyReading:
+        """Energy of an interval since ``start``, asked for at its end or later.
+
+        What is not known yet, or no longer, is a domain with ``energy_j=None`` and the reason.
+
+        Args:
+            started_s, ended_s: the interval, by ``time.monotonic()``. A meter with a clock of its
+                own converts its times; what it does not know of the offset is a term of the
+                uncertainty.
+        """
+        raise NotImplementedError(f"{type(self).__name__} measures windows alone")
+
+    def now_s(self) -> float:
+        """Monotonic time, which windows are measured by (s)."""
+        return time.monotonic()
+
+    def wait(self, duration_s: float) -> None:
+        """Let time pass (s)."""
+        time.sleep(duration_s)
+
+    def _needs_intervals(self) -> None:
+        if not self.answers_intervals:
+            raise NotImplementedError(
+                f"{type(self).__name__} has neither begin and end nor energy_between"
+            )
 
     @abstractmethod
     def stop(self) -> None:

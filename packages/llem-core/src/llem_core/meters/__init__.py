@@ -14,6 +14,7 @@ from llem_core.meters.budget import (
     integral_budget,
     quantisation,
 )
+from llem_core.meters.history import IntervalEnergy, PowerHistory, part_of
 from llem_core.meters.visible import VisibleGpus, visible_gpus
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "RAPL_COUNTER",
     "RAPL_DRAM_COUNTER",
     "CounterFacts",
+    "IntervalEnergy",
+    "PowerHistory",
     "VisibleGpus",
     "clock_rate",
     "counter_budget",
@@ -29,6 +32,7 @@ __all__ = [
     "edges",
     "gain",
     "integral_budget",
+    "part_of",
     "quantisation",
     "visible_gpus",
 ]

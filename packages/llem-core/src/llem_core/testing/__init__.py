@@ -14,6 +14,7 @@ from llem_core.testing.conformance import (
     SinkContract,
     run_contract,
 )
+from llem_core.testing.late_meter import LateMeter
 from llem_core.testing.launcher import InlineLauncher
 from llem_core.testing.plugin import FakePlugin
 from llem_core.testing.power import ManualClock, PowerScript
@@ -25,6 +26,7 @@ __all__ = [
     "ContractError",
     "FakePlugin",
     "InlineLauncher",
+    "LateMeter",
     "ManualClock",
     "MemorySink",
     "Outcome",

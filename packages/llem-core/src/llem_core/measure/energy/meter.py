@@ -10,6 +10,7 @@ from typing import TypeVar
 from llem_core.contracts.sampler import EnergyReading, EnergySampler
 from llem_core.measure.energy.plausible import reject_impossible, with_visibility
 from llem_core.measure.energy.select import SelectedSampler
+from llem_core.meters import part_of
 
 SESSION = "session"
 T = TypeVar("T")
@@ -45,8 +46,26 @@ class Meter:
         sampler = self._sampler
         if sampler is None:
             return None
+        return self._guard(window, lambda name: self._sound(sampler.end(name)))
+
+    def between(
+        self, started_s: float, ended_s: float, within: EnergyReading | None = None
+    ) -> EnergyReading | None:
+        """Energy of an interval that is over; ``None`` where nothing measures.
+
+        Waits until the sampler knows it. Of a sampler that measures windows alone it is the part of
+        one, from the window's power samples.
+
+        Args:
+            started_s, ended_s: the interval (monotonic s).
+            within: a reading whose window holds it.
+        """
+        sampler = self._sampler
+        if sampler is None or not sampler.answers_intervals:
+            return None if within is None else part_of(within, started_s, ended_s)
+        sampler.wait(max(0.0, ended_s + sampler.delay_s - sampler.now_s()))
         return self._guard(
-            window, lambda name: with_visibility(reject_impossible(sampler.end(name)), os.environ)
+            "interval", lambda _: self._sound(sampler.energy_between(started_s, ended_s))
         )
 
     def idle(
@@ -71,6 +90,10 @@ class Meter:
                 sampler.stop()
             except Exception as error:  # noqa: BLE001 - foreign code; the readings are safe by now
                 self.failures.append(f"The sampler {self.name} did not stop: {error}")
+
+    @staticmethod
+    def _sound(reading: EnergyReading) -> EnergyReading:
+        return with_visibility(reject_impossible(reading), os.environ)
 
     def _guard(self, window: str, call: Callable[[str], T]) -> T | None:
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from llem_core.contracts import DomainReading, EnergyReading, EnergySampler
 from llem_core.testing.conformance.rules import breach
 
+_FAR_S = 3600.0
 OUTER, INNER, OVERLAP = "kit-outer", "kit-inner", "kit-overlap"
 
 
@@ -23,10 +24,13 @@ class Span:
 
 @dataclass
 class SamplerLife:
-    """What a sampler read: an outer window, one nested in it, and one that overlaps its end."""
+    """What a sampler read: an outer window, one nested in it, and one that overlaps its end; of a
+    sampler that answers intervals, that of the inner window, and one that is not over."""
 
     readings: dict[str, EnergyReading] = field(default_factory=dict)
     spans: dict[str, Span] = field(default_factory=dict)
+    interval: EnergyReading | None = None
+    future: EnergyReading | None = None
 
     def domains(self) -> Iterator[tuple[EnergyReading, DomainReading]]:
         """Every domain of every reading."""
@@ -73,6 +77,11 @@ def live(
         end(OUTER)
         wait(window_s / 2)
         end(OVERLAP)
+        if sampler.answers_intervals:
+            wait(sampler.delay_s)
+            inner = life.readings[INNER]
+            life.interval = sampler.energy_between(inner.started_s, inner.ended_s)
+            life.future = sampler.energy_between(inner.started_s, clock() + _FAR_S)
     finally:
         sampler.stop()
     return life

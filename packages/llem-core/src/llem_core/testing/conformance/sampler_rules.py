@@ -15,7 +15,7 @@ from llem_core.contracts import (
     Growth,
     PowerSample,
 )
-from llem_core.testing.conformance.rules import breach, rule
+from llem_core.testing.conformance.rules import breach, rule, skip
 from llem_core.testing.conformance.sampler import SamplerLifeRules
 from llem_core.testing.conformance.sampler_life import INNER, OUTER
 
@@ -238,6 +238,42 @@ class SamplerContract(SamplerLifeRules):
             json.dumps(reading.sensor, allow_nan=False)
             if not all(isinstance(text, str) and text.strip() for text in reading.warnings):
                 breach(f"the warnings are {reading.warnings!r}")
+
+    @rule("S20", "interval-agrees", "give the interval's own energy, by the monotonic clock.")
+    def test_s20_interval_agrees(self) -> None:
+        """The energy between two times is that of a window with the same edges, within the
+        uncertainty of both and a tenth.
+
+        A clock that is not converted, or a time that is taken for the meter's, is far off.
+        """
+        life = self.life()
+        if life.interval is None:
+            skip("it measures windows alone")
+        windows = {domain.name: domain for domain in life.readings[INNER].domains}
+        for domain in life.interval.domains:
+            window = windows.get(domain.name)
+            if window is None or window.energy_j is None or domain.energy_j is None:
+                continue
+            terms = [t.standard_j for d in (domain, window) for t in d.uncertainty]
+            slack_j = 2 * math.fsum(terms) + 0.1 * window.energy_j
+            if abs(domain.energy_j - window.energy_j) > slack_j:
+                breach(
+                    f"{domain.name}: {domain.energy_j:g} J between the times of a window of "
+                    f"{window.energy_j:g} J"
+                )
+
+    @rule("S21", "interval-unknown", "give None with a reason for what is not known yet.")
+    def test_s21_interval_unknown(self) -> None:
+        """An interval that is not over has no energy yet, and a reason.
+
+        Who asks too early must not take the part that is known for the whole.
+        """
+        life = self.life()
+        if life.future is None:
+            skip("it measures windows alone")
+        for domain in life.future.domains:
+            if domain.energy_j is not None or not (domain.reason or "").strip():
+                breach(f"{domain.name}: {domain.energy_j} J until an hour from now")
 
 
 _RANGES = (
