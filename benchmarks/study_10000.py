@@ -40,7 +40,7 @@ class NothingBackend(InferenceBackend):
             devices=(DeviceInfo("cpu", "cpu"),),
         )
 
-    def prepare(self, prompts):
+    def prepare(self, prompts, purpose):
         return [Batch((prompt.index,), (1,), payload=None, padded_tokens=1) for prompt in prompts]
 
     def generate(self, batch):

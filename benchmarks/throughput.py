@@ -45,7 +45,7 @@ def compare(batch_size: int, pairs: int) -> None:
         Prompt(i, None, OUTPUT_TOKENS, synthetic_tokens=PROMPT_TOKENS, exact_output=True)
         for i in range(REQUESTS)
     ]
-    batches = backend.prepare(prompts)
+    batches = backend.prepare(prompts, "measured")
     model = backend._model
     inputs = [batch.payload for batch in batches]
 

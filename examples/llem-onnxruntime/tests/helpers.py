@@ -28,7 +28,7 @@ def outputs(model, texts, limit=12, exact=False, **fields):
         backend.load()
         prompts = [Prompt(i, text, limit, exact_output=exact) for i, text in enumerate(texts)]
         found = {}
-        for batch in backend.prepare(prompts):
+        for batch in backend.prepare(prompts, "measured"):
             for request in backend.collect(batch, backend.generate(batch)).requests:
                 found[request.index] = request
         return found

@@ -132,7 +132,7 @@ def test_a_sequence_beyond_the_positions_is_told(tmp_path):
 def test_synthetic_prompts_are_exact_and_seeded(tiny):
     backend, _ = loaded(tiny)
     prompt = Prompt(3, None, 5, synthetic_tokens=17, exact_output=True)
-    first, again = (backend.prepare([prompt])[0] for _ in range(2))
+    first, again = (backend.prepare([prompt], "measured")[0] for _ in range(2))
 
     assert first.input_tokens == (17,)
     assert (first.payload.ids == again.payload.ids).all()
@@ -156,7 +156,7 @@ def test_a_tokenizer_file_is_used(tiny, tmp_path):
     engine.save(str(tmp_path / "tokenizer.json"))
     section = {"tokenizer": str(tmp_path / "tokenizer.json")}
     backend, info = loaded(tiny, section=section)
-    (batch,) = backend.prepare([Prompt(0, "energy meter energy", 2)])
+    (batch,) = backend.prepare([Prompt(0, "energy meter energy", 2)], "measured")
 
     assert batch.payload.ids.tolist() == [[7, 9, 7]]
     assert info.effective_settings["tokenizer"] == "tokenizer.json"
@@ -167,6 +167,6 @@ def test_generation_config_wins_over_config(tiny, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"eos_token_id": 1, "bos_token_id": 256}))
     (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, 3]}))
     backend, _ = loaded(tmp_path)
-    (batch,) = backend.prepare([Prompt(0, "a", 2)])
+    (batch,) = backend.prepare([Prompt(0, "a", 2)], "measured")
 
     assert batch.payload.eos_ids == (2, 3)

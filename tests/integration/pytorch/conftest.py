@@ -31,7 +31,7 @@ class Session:
     info: Any
 
     def run(self, prompts: Sequence[Prompt]) -> dict[int, RequestOutput]:
-        batches = self.backend.prepare(prompts)
+        batches = self.backend.prepare(prompts, "measured")
         outputs: list[BatchOutput] = []
         for batch in batches:
             raw = self.backend.generate(batch)

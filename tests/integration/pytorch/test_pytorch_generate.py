@@ -47,7 +47,7 @@ def test_greedy_tokens_are_those_of_a_bare_script(
 
 def test_padding_changes_no_token_and_is_counted(start: Start) -> None:
     session = start(batch_size=4)
-    (batch,) = session.backend.prepare(some_prompts())
+    (batch,) = session.backend.prepare(some_prompts(), "measured")
     longest = 1 + len(TEXTS[1])
     assert batch.padded_tokens == 4 * longest
     assert batch.input_tokens == tuple(1 + len(text) for text in TEXTS)
@@ -78,7 +78,7 @@ def test_outputs_end_with_the_end_token_and_are_counted_up_to_it(start: Start) -
 def test_synthetic_prompts_are_exact_and_seeded(start: Start) -> None:
     session = start(batch_size=2)
     exact = [Prompt(i, None, 9, synthetic_tokens=33, exact_output=True) for i in range(3)]
-    batches = session.backend.prepare(exact)
+    batches = session.backend.prepare(exact, "measured")
     assert [batch.input_tokens for batch in batches] == [(33, 33), (33,)]
     outputs = session.run(exact)
     assert all(r.output_tokens == 9 for r in outputs.values())
@@ -91,7 +91,7 @@ def test_synthetic_prompts_are_exact_and_seeded(start: Start) -> None:
 def test_long_prompts_are_cut_and_own_limits_are_kept(start: Start) -> None:
     session = start(batch_size=4, max_input_tokens=8)
     mixed = [Prompt(0, "x" * 50, 3), Prompt(1, "y", 5), Prompt(2, "z" * 50, 3)]
-    batches = session.backend.prepare(mixed)
+    batches = session.backend.prepare(mixed, "measured")
     assert sum(batch.truncated for batch in batches) == 2
     assert sorted(i for batch in batches for i in batch.indices) == [0, 1, 2]
     outputs = session.run(mixed)
@@ -110,7 +110,7 @@ def test_every_token_has_a_time_and_they_rise(start: Start) -> None:
 def test_dynamic_batches_hold_every_prompt_once_and_keep_to_the_budget(start: Start) -> None:
     session = start(batching="dynamic", batch_size=3, max_batch_tokens=60)
     texts = ["a" * n for n in (5, 50, 12, 13, 3, 28, 29, 30)]
-    batches = session.backend.prepare([Prompt(i, t, 4) for i, t in enumerate(texts)])
+    batches = session.backend.prepare([Prompt(i, t, 4) for i, t in enumerate(texts)], "measured")
     assert sorted(i for batch in batches for i in batch.indices) == list(range(8))
     assert all(batch.padded_tokens <= 60 or len(batch.indices) == 1 for batch in batches)
     assert max(len(batch.indices) for batch in batches) <= 3

@@ -107,7 +107,7 @@ def test_a_tokenizer_is_found_in_a_subfolder_and_reads_text(
     tokenizer = save_tokenizer(folder, eos="!")
     session = start(str(folder.parent), subfolder="model")
     assert session.info.notes == ()
-    (batch,) = session.backend.prepare([Prompt(0, TEXT, 3)])
+    (batch,) = session.backend.prepare([Prompt(0, TEXT, 3)], "measured")
     assert batch.payload.ids[0].tolist() == tokenizer(TEXT)["input_ids"]
     assert batch.input_tokens == (len(TEXT),)
 
@@ -119,8 +119,8 @@ def test_a_chat_is_cut_within_the_users_text(
     shutil.copytree(checkpoint, folder)
     tokenizer = save_tokenizer(folder, eos="!", chat=True)
     session = start(str(folder), apply_chat_template=True, max_input_tokens=10)
-    (short,) = session.backend.prepare([Prompt(0, "abcd", 3)])
-    (long,) = session.backend.prepare([Prompt(0, "abcdefghijklmnop", 3)])
+    (short,) = session.backend.prepare([Prompt(0, "abcd", 3)], "measured")
+    (long,) = session.backend.prepare([Prompt(0, "abcdefghijklmnop", 3)], "measured")
     assert (short.truncated, long.truncated) == (0, 1)
     assert tokenizer.decode(short.payload.ids[0]) == "<u>abcd</u><a>"
     assert tokenizer.decode(long.payload.ids[0]) == "<u>abcdefg</u><a>"
@@ -150,7 +150,7 @@ def test_settings_of_the_checkpoint_do_not_leak_through_an_adapter(
 
 def test_sampled_outputs_do_not_depend_on_what_ran_before(start: Start) -> None:
     session = start(decoder={"do_sample": True, "temperature": 5.0}, batch_size=2)
-    batches = session.backend.prepare([Prompt(i, TEXT, 12) for i in range(4)])
+    batches = session.backend.prepare([Prompt(i, TEXT, 12) for i in range(4)], "measured")
 
     def tokens(number: int) -> list[tuple[int, ...]]:
         backend, batch = session.backend, batches[number]
@@ -172,7 +172,7 @@ def test_a_prompt_beyond_learned_positions_is_refused_before_the_window(
     fitting = [Prompt(0, None, 10, synthetic_tokens=30, exact_output=True)]
     assert session.run(fitting)[0].output_tokens == 10
     with pytest.raises(BackendError, match="need 41 positions and the model has 40"):
-        session.backend.prepare([Prompt(0, None, 10, synthetic_tokens=31)])
+        session.backend.prepare([Prompt(0, None, 10, synthetic_tokens=31)], "measured")
 
 
 def test_a_draft_model_of_another_vocabulary_is_refused(start: Start, checkpoint: Path) -> None:

@@ -51,6 +51,8 @@ def process(rank: int, started_s: float, step_s: float, indices: list[int]) -> P
         memory_source="test",
         memory_reason="no reading" if rank == 9 else None,
         warmup=None,
+        facts={},
+        notes=[],
     )
 
 

@@ -60,7 +60,7 @@ def test_the_steps_come_in_their_order(with_plugins: Within) -> None:
         run_experiment(**FAST, listener=events.append)
     assert phases(events) == [
         *("environment", "preflight", "baseline", "load", "prepare", "warmup"),
-        *("loaded_baseline", "measure", "unload", "assemble"),
+        *("loaded_baseline", "warmup", "measure", "unload", "assemble"),
     ]
     calls = made[0].calls
     window = calls[calls.index("reset_peak_memory") :]

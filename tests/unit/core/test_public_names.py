@@ -84,6 +84,8 @@ CONTRACTS = [
     "ModelInfo",
     "PowerSample",
     "RequestOutput",
+    "Purpose",
+    "RunFacts",
     "UncertaintyComponent",
     "SensorProbe",
     "user_data_folder",

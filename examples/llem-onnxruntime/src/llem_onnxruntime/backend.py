@@ -17,6 +17,7 @@ from llem_core.contracts import (
     MemoryReading,
     ModelInfo,
     Prompt,
+    Purpose,
     RequestOutput,
     Workload,
 )
@@ -57,8 +58,9 @@ class OnnxRuntimeBackend(InferenceBackend):
         self._position_limit = files.count("max_position_embeddings", "n_positions")
         return self._info(files, facts, self._graph)
 
-    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
         """Tokenise, cut, group and pad."""
+        del purpose  # nothing is kept between batches
         encoded = [self._encode(prompt) for prompt in prompts]
         return [self._batch(rows) for rows in group(encoded, self._section.batch_size)]
 

@@ -19,6 +19,7 @@ from llem_core.contracts import (
     InferenceBackend,
     ModelInfo,
     Prompt,
+    Purpose,
     RequestOutput,
     Workload,
     hookimpl,
@@ -150,7 +151,8 @@ class _CallableBackend(InferenceBackend):
             devices=(DeviceInfo("cpu", read_cpu().model or "CPU"),),
         )
 
-    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
+        del purpose
         batches = []
         for prompt in prompts:
             if prompt.text is None or prompt.exact_output:

@@ -15,6 +15,7 @@ from llem_core.contracts import (
     MemoryReading,
     ModelInfo,
     Prompt,
+    Purpose,
     RequestOutput,
     Workload,
 )
@@ -125,8 +126,9 @@ class PyTorchBackend(InferenceBackend):
                 notes.append("The draft model has random weights: few of its tokens are accepted.")
         return is_random, tuple(notes)
 
-    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
         """Tokenise, cut, group, pad, and move to the device."""
+        del purpose  # nothing is kept between batches
         encoded = [self._encode(prompt) for prompt in prompts]
         return [self._batch(rows) for rows in group(encoded, self._section)]
 

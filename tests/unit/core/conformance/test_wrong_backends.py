@@ -17,6 +17,8 @@ from llem_core.contracts import (
     MemoryReading,
     ModelInfo,
     Prompt,
+    Purpose,
+    RunFacts,
     Workload,
 )
 from llem_core.errors import BackendError
@@ -140,48 +142,47 @@ class WeightsInKilobytes(Right):
 
 
 class LosesPrompt(Right):
-    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
-        return super().prepare([p for p in prompts if p.index != 2])
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
+        return super().prepare([p for p in prompts if p.index != 2], purpose)
 
 
 class DoesNotCut(Right):
-    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
         whole = replace(self.workload, max_input_tokens=10_000)
-        cut = {b.indices: b.truncated for b in super().prepare(prompts)}
+        cut = {b.indices: b.truncated for b in super().prepare(prompts, purpose)}
         self.workload, kept = whole, self.workload
-        batches = super().prepare(prompts)
+        batches = super().prepare(prompts, purpose)
         self.workload = kept
         return [replace(b, truncated=cut[b.indices]) for b in batches]
 
 
 class PadsBackwards(Right):
-    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
-        return [replace(b, padded_tokens=0) for b in super().prepare(prompts)]
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
+        return [replace(b, padded_tokens=0) for b in super().prepare(prompts, purpose)]
 
 
 class CutsSilently(Right):
-    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
-        return [replace(b, truncated=0) for b in super().prepare(prompts)]
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
+        return [replace(b, truncated=0) for b in super().prepare(prompts, purpose)]
 
 
 class SyntheticShort(Right):
-    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
         shorter = [p.synthetic_tokens and p.synthetic_tokens - 1 for p in prompts]
-        return super().prepare(
-            [replace(p, synthetic_tokens=n) for p, n in zip(prompts, shorter, strict=True)]
-        )
+        changed = [replace(p, synthetic_tokens=n) for p, n in zip(prompts, shorter, strict=True)]
+        return super().prepare(changed, purpose)
 
 
 class Talkative(Right):
-    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
         longer = [p if p.exact_output else replace(p, max_new_tokens=9) for p in prompts]
-        return super().prepare(longer)
+        return super().prepare(longer, purpose)
 
 
 class StopsEarly(Right):
-    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
         return super().prepare(
-            [replace(p, max_new_tokens=2) if p.exact_output else p for p in prompts]
+            [replace(p, max_new_tokens=2) if p.exact_output else p for p in prompts], purpose
         )
 
 
@@ -256,16 +257,16 @@ class MemoryInMebibytes(Right):
 
 
 class PreparesOnce(Right):
-    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
         if self.calls.count("prepare") >= 2:
             raise RuntimeError("prepared already")
-        return super().prepare(prompts)
+        return super().prepare(prompts, purpose)
 
 
 class PreparesOtherwise(Right):
-    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
         again = self.calls.count("prepare") >= 2
-        batches = super().prepare(prompts)
+        batches = super().prepare(prompts, purpose)
         return batches[:1] if again else batches
 
 
@@ -274,6 +275,33 @@ class ConsumesPayload(Right):
         raw = super().generate(batch)
         batch.payload.clear()
         return raw
+
+
+class FactsAsObjects(Right):
+    def facts(self) -> RunFacts:
+        return RunFacts({"hits": {1, 2}})
+
+
+class SaysNothing(Right):
+    def facts(self) -> RunFacts:
+        return RunFacts(notes=(" ",))
+
+
+class WarmsUpNothing(Right):
+    def warmup_batches(self, batches: Sequence[Batch]) -> Sequence[Batch]:
+        return batches[:0]
+
+
+class WarmsUpOthers(Right):
+    def warmup_batches(self, batches: Sequence[Batch]) -> Sequence[Batch]:
+        return [replace(batches[0], indices=(99,), input_tokens=(1,))]
+
+
+class RefusesPurpose(Right):
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
+        if purpose == "warmup":
+            raise RuntimeError("what is a warm-up?")
+        return super().prepare(prompts, purpose)
 
 
 def backend(kind: Callable[[Workload], Any], report: Any = None) -> BackendSpec:
@@ -327,6 +355,11 @@ WRONG = [
     ("B24", backend(ConsumesPayload)),
     ("B25", backend(FailsWithTokens)),
     ("B26", backend(CountsInputOtherwise)),
+    ("B27", backend(WarmsUpNothing)),
+    ("B27", backend(WarmsUpOthers)),
+    ("B27", backend(RefusesPurpose)),
+    ("B28", backend(FactsAsObjects)),
+    ("B28", backend(SaysNothing)),
 ]
 
 

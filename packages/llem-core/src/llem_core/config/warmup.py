@@ -12,8 +12,9 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 class WarmupConfig(BaseModel):
     """Running in before anything is measured.
 
-    The unit is one batch of the measured shape, which is one prompt at batch size 1. The
-    largest batch is repeated, so that its latencies are comparable.
+    The unit is one batch of the measured shape, which is one prompt at batch size 1. One
+    batch is repeated, the largest unless the backend says otherwise, so that its latencies are
+    comparable. Its prompts are as long as measured ones, and none of them is one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
@@ -24,7 +25,8 @@ class WarmupConfig(BaseModel):
     )
     convergence_detection: bool = Field(
         True,
-        description="Go on until the latency per token has converged or max_prompts is reached.",
+        description="Go on until the latency per token has converged, or max_prompts or "
+        "max_seconds is reached.",
     )
     cv_threshold: float = Field(
         0.05,
@@ -36,6 +38,9 @@ class WarmupConfig(BaseModel):
         5, description="Batches that the coefficient of variation is taken over."
     )
     max_prompts: Count = Field(20, description="Warm-up batches at the most.")
+    max_seconds: float = Field(
+        120.0, gt=0, description="No warm-up batch begins after this time (s); one is always run."
+    )
     thermal_floor_seconds: float = Field(
         0.0,
         ge=0,

@@ -13,6 +13,7 @@ from llem_core.contracts.backend import (
     InferenceBackend,
     MemoryReading,
     ModelInfo,
+    RunFacts,
 )
 from llem_core.contracts.compute import AttentionShape, ComputeShape
 from llem_core.contracts.config import BackendSection, DecoderConfig, LoRAConfig, Section
@@ -47,6 +48,7 @@ from llem_core.contracts.workload import (
     BatchOutput,
     Precision,
     Prompt,
+    Purpose,
     RequestOutput,
     Workload,
 )
@@ -84,8 +86,10 @@ __all__ = [
     "PowerSample",
     "Precision",
     "Prompt",
+    "Purpose",
     "RequestOutput",
     "ResultSink",
+    "RunFacts",
     "Running",
     "SamplerSettings",
     "SamplerSpec",

@@ -10,7 +10,7 @@ from typing import Literal
 from llem_core.contracts.compute import ComputeShape
 from llem_core.contracts.config import BackendSection
 from llem_core.contracts.hookspecs import Availability
-from llem_core.contracts.workload import Batch, BatchOutput, Prompt, Workload
+from llem_core.contracts.workload import Batch, BatchOutput, Prompt, Purpose, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +108,29 @@ class MemoryReading:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a backend knows of the measured window once it is over.
+
+    Attributes:
+        values: counts and settings by the backend's own names, with their unit, such as
+            ``preemptions`` or ``prefix_cache_hit_tokens``; JSON types only.
+        notes: remarks for the result's warnings, each a sentence.
+    """
+
+    values: dict[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
 class InferenceBackend(ABC):
     """Runs one workload in one process.
 
     The harness calls, once each and in this order: the constructor (which only remembers its
     argument), ``load``, ``prepare``, then any number of ``generate`` between
-    ``reset_peak_memory`` and ``synchronise``, then ``collect`` for each batch, ``memory`` and
-    ``unload``. ``prepare`` may be called again for warm-up and for phase passes. ``unload``
-    may be called at any moment, more than once.
+    ``reset_peak_memory`` and ``synchronise``, then ``collect`` for each batch, ``memory``,
+    ``facts`` and ``unload``. ``prepare`` is called again for the warm-up, which runs other prompts
+    than those that are measured, and for phase passes. ``unload`` may be called at any moment,
+    more than once.
 
     A backend measures no energy, writes no files and prints nothing. Everything that is not
     generation (tokenising, moving inputs, decoding outputs) stays out of ``generate``. Errors
@@ -144,7 +159,7 @@ class InferenceBackend(ABC):
                     devices=(DeviceInfo("cpu", "cpu"),),
                 )
 
-            def prepare(self, prompts):
+            def prepare(self, prompts, purpose):
                 return [self.batch(prompt) for prompt in prompts]
 
             def batch(self, prompt):
@@ -196,11 +211,33 @@ class InferenceBackend(ABC):
         """
 
     @abstractmethod
-    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
         """Tokenise the prompts and group them into batches that are ready on the device.
 
         Every prompt is in exactly one batch. Called outside the measured window.
+
+        Args:
+            prompts: the requests; those of a warm-up have other indices and other tokens than the
+                measured ones.
+            purpose: what they will be run for. ``phase`` passes run the prompts of the window
+                again, cut to their first token and several times over: an engine that keeps the
+                prefixes of prompts it has seen must not use them there.
         """
+
+    def warmup_batches(self, batches: Sequence[Batch]) -> Sequence[Batch]:
+        """Which of the measured batches the warm-up has to be like, most important first.
+
+        The warm-up runs batches of other prompts with the same lengths: one like each of these
+        once, and then one like the first again and again, until its latency has converged. By
+        default the batch with the most prefill positions alone, which takes the most memory.
+
+        An engine that makes one batch of the whole data set returns a shorter one, of the same
+        shape for its device; only ``indices`` and ``input_tokens`` are looked at.
+
+        Args:
+            batches: what ``prepare`` made of the measured prompts; one at least.
+        """
+        return (max(batches, key=lambda batch: batch.padded_tokens),)
 
     @abstractmethod
     def generate(self, batch: Batch) -> object:
@@ -241,6 +278,10 @@ class InferenceBackend(ABC):
         Called from another thread while ``generate`` hangs: it only reads.
         """
         return ""
+
+    def facts(self) -> RunFacts:
+        """What is known of the measured window now that it is over; read after ``collect``."""
+        return RunFacts()
 
     @abstractmethod
     def unload(self) -> None:

@@ -67,6 +67,9 @@ class BatchOutput:
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 
+Purpose = Literal["warmup", "measured", "phase"]
+"""What a pass is for: running in, the measured window, or the energy of one phase."""
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:

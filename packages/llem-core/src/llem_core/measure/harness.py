@@ -46,8 +46,8 @@ def measure(
     """Measure one experiment in this process.
 
     Snapshot the environment → preflight → baseline before load → load → prepare → warm up →
-    loaded-idle baseline → synchronise → window → synchronise → phase passes if asked for →
-    unload → assemble.
+    loaded-idle baseline → one unmeasured batch → synchronise → window → synchronise → phase
+    passes if asked for → unload → assemble.
 
     Args:
         config: the experiment.
@@ -167,6 +167,10 @@ class _Run:
         engine.warm_up(self.state.progress)
         time.sleep(self.config.warmup.thermal_floor_seconds)
         self.readings.loaded = self.idle(Phase.LOADED_BASELINE, infos)
+        if self.readings.loaded is not None and not self.readings.loaded.cached:
+            # The baseline has let the device cool, and lower its clocks.
+            self.state.enter(Phase.WARMUP)
+            engine.run_unmeasured()
         self.state.enter(Phase.MEASURE)
         engine.settle()
         meter.begin(Phase.MEASURE)

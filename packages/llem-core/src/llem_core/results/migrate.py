@@ -14,7 +14,8 @@ SCHEMA_HISTORY = {
     1: "first version",
     2: "latencies are each request's own, where they were its batch's; `queue_time`, "
     "`time_per_output_token` and `n_failed_requests` are new; a baseline's `standard_error_w` is "
-    "now `standard_uncertainty_w`",
+    "now `standard_uncertainty_w`; a process has `facts` of its backend, and its warm-up says what "
+    "it ran (`prompts`, `input_tokens`, `measured_input_tokens`) and what ended it (`ended_by`)",
 }
 """``result.json``: version to what it changed."""
 
@@ -78,7 +79,24 @@ def _experiment_1_to_2(data: dict[str, Any]) -> dict[str, Any]:
         )
     for name in ("baseline", "loaded_baseline"):
         new[name] = _renamed(new.get(name), "standard_error_w", "standard_uncertainty_w")
+    new["processes"] = [_process_1_to_2(process) for process in new.get("processes") or []]
     return {**new, "unavailable": unavailable}
+
+
+def _process_1_to_2(process: Any) -> Any:
+    if not isinstance(process, dict):
+        return process
+    warmup = process.get("warmup")
+    if isinstance(warmup, dict):
+        ends = {True: "converged", False: "max_prompts", None: "n_warmup"}
+        warmup = {
+            "ended_by": ends.get(warmup.get("converged")),
+            "prompts": "the largest of the measured batches, as schema version 1 had it",
+            "input_tokens": None,
+            "measured_input_tokens": None,
+            **warmup,
+        }
+    return {"facts": {}, **process, "warmup": warmup}
 
 
 def _one_request_a_batch(data: dict[str, Any]) -> bool:

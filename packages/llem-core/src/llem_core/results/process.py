@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from pydantic import BaseModel, ConfigDict, Field
+
+WarmupEnd = Literal["converged", "n_warmup", "max_prompts", "max_seconds"]
 
 
 class WarmupResult(BaseModel):
@@ -19,7 +23,17 @@ class WarmupResult(BaseModel):
         description="Coefficient of variation of the last window (dimensionless)."
     )
     latency_per_token_s: list[float] = Field(
-        description="Time of each warm-up batch over its longest output (s a token), in order."
+        description="Time of each warm-up batch over its longest output (s per token), in order."
+    )
+    ended_by: WarmupEnd = Field(
+        description="Why it ended: `converged`, or the limit that was reached."
+    )
+    prompts: str = Field(description="How its prompts were made; none of them is measured.")
+    input_tokens: int | None = Field(
+        description="Prompt tokens of the batch that is repeated; null where it is not known."
+    )
+    measured_input_tokens: int | None = Field(
+        description="Prompt tokens of the measured batch that it is like; null likewise."
     )
 
 
@@ -91,6 +105,8 @@ class ProcessResult(BaseModel):
     memory_source: str = Field(description="What peak_memory_bytes was read from.")
     memory_reason: str | None = Field(description="Why peak_memory_bytes is null.")
     warmup: WarmupResult | None = Field(description="Its warm-up; null where it was off.")
+    facts: dict[str, Any] = Field(description="What the backend told after the run.")
+    notes: list[str] = Field(description="Its remarks after the run, for the warnings.")
 
 
 class ProcessSummary(BaseModel):
@@ -107,3 +123,6 @@ class ProcessSummary(BaseModel):
     output_tokens: int = Field(description="Tokens generated.")
     peak_memory_bytes: int | None = Field(description="Peak memory in the window (bytes).")
     warmup: WarmupResult | None = Field(description="Its warm-up; null where it was off.")
+    facts: dict[str, Any] = Field(
+        description="What the backend told after the run, by its own names."
+    )

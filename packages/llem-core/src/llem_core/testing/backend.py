@@ -21,6 +21,7 @@ from llem_core.contracts import (
     MemoryReading,
     ModelInfo,
     Prompt,
+    Purpose,
     RequestOutput,
     Workload,
 )
@@ -57,6 +58,7 @@ class ScriptedBackend(InferenceBackend):
 
     Attributes:
         calls: names of the methods that were called, in order.
+        prepared: purpose and prompts of each call of ``prepare``, in order.
 
     Example::
 
@@ -83,6 +85,7 @@ class ScriptedBackend(InferenceBackend):
         assert isinstance(workload.section, ScriptedConfig)
         self.section = workload.section
         self.calls: list[str] = []
+        self.prepared: list[tuple[Purpose, tuple[Prompt, ...]]] = []
 
     def load(self) -> ModelInfo:
         """Pretend to load a model of a million parameters."""
@@ -98,9 +101,10 @@ class ScriptedBackend(InferenceBackend):
             devices=devices or (DeviceInfo("cpu", "Scripted CPU"),),
         )
 
-    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Batch]:
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
         """Batches in the order of the prompts; a word is a token."""
         self._step("prepare")
+        self.prepared.append((purpose, tuple(prompts)))
         size = self.section.batch_size
         groups = [prompts[start : start + size] for start in range(0, len(prompts), size)]
         return [self._batch(group) for group in groups]

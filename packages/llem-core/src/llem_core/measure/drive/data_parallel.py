@@ -36,6 +36,7 @@ class Command(StrEnum):
     PREPARE = "prepare"
     PREPARE_PREFILL = "prepare_prefill"
     WARM_UP = "warm_up"
+    RUN_UNMEASURED = "run_unmeasured"
     SETTLE = "settle"
     RUN = "run"
     RUN_PREFILL = "run_prefill"
@@ -105,6 +106,10 @@ class DataParallelEngine:
         """Run in, all processes at once, as they will be measured."""
         del progress
         self._tell(Command.WARM_UP)
+
+    def run_unmeasured(self) -> None:
+        """One batch in every process, unmeasured."""
+        self._tell(Command.RUN_UNMEASURED)
 
     def settle(self) -> None:
         """All processes become idle."""

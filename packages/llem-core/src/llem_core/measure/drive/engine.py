@@ -14,7 +14,7 @@ from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.backend import InferenceBackend, ModelInfo
 from llem_core.contracts.workload import Batch, BatchOutput, Prompt, RequestOutput
 from llem_core.errors import BackendError, LLEMError
-from llem_core.measure.drive.warmup import Progress, warm_up
+from llem_core.measure.drive.warmup import Progress, WarmupPlan, plan_warmup, warm_up
 from llem_core.measure.drive.window import WindowRun, run_batches, settle
 from llem_core.plugins import plugins
 from llem_core.results.process import ProcessResult, RequestRecord, WarmupResult
@@ -55,6 +55,9 @@ class Engine(Protocol):
 
     def warm_up(self, progress: Progress) -> None:
         """Run in, if asked for."""
+
+    def run_unmeasured(self) -> None:
+        """Run one batch of the warm-up again, if there was one."""
 
     def settle(self) -> None:
         """Become idle, just before a window is opened."""
@@ -102,6 +105,7 @@ class LocalEngine:
         self._info: ModelInfo | None = None
         self._batches: Sequence[Batch] = ()
         self._prefill_batches: Sequence[Batch] = ()
+        self._warmup_plan: WarmupPlan | None = None
         self._warmup: WarmupResult | None = None
         self._run: WindowRun | None = None
 
@@ -114,25 +118,38 @@ class LocalEngine:
         return [self._info]
 
     def prepare(self) -> None:
-        """Make batches of the prompts, and see that each prompt is in one."""
+        """Make batches of the prompts, see that each prompt is in one, and plan the warm-up."""
         with backend_errors("preparing the prompts"):
-            self._batches = self._loaded.prepare(self._prompts)
+            self._batches = self._loaded.prepare(self._prompts, "measured")
         _check_batches(self._batches, self._prompts)
+        if self._config.warmup.enabled and self._batches:
+            with backend_errors("preparing the warm-up"):
+                self._warmup_plan = plan_warmup(
+                    self._loaded, self._batches, self._prompts, self._config.random_seed
+                )
 
     def prepare_prefill(self) -> None:
         """Make batches that end with the first token."""
         shortened = [replace(p, max_new_tokens=1, exact_output=True) for p in self._prompts]
         with backend_errors("preparing the prefill pass"):
-            self._prefill_batches = self._loaded.prepare(shortened)
+            self._prefill_batches = self._loaded.prepare(shortened, "phase")
 
     def warm_up(self, progress: Progress) -> None:
         """Run in, if asked for."""
-        if self._config.warmup.enabled and self._batches:
+        plan = self._warmup_plan
+        if plan is not None:
             with backend_errors("warming up"):
-                self._warmup = warm_up(self._loaded, self._batches, self._config.warmup, progress)
+                self._warmup = warm_up(self._loaded, plan, self._config.warmup, progress)
+
+    def run_unmeasured(self) -> None:
+        """Run one batch of the warm-up again, if there was one."""
+        if self._warmup_plan is not None:
+            with backend_errors("warming up"):
+                run_batches(self._loaded, [self._warmup_plan.repeated])
 
     def settle(self) -> None:
         """Become idle, and count peak memory from here on."""
+        self._warmup_plan = None  # its batches lie on the device
         with backend_errors("settling"):
             settle(self._loaded)
 
@@ -157,6 +174,7 @@ class LocalEngine:
                 backend.collect(batch, raw)
                 for batch, raw in zip(self._batches, run.raw, strict=True)
             ]
+            facts = backend.facts()
         return [
             ProcessResult(
                 rank=self._rank,
@@ -175,6 +193,8 @@ class LocalEngine:
                 memory_source=memory.source,
                 memory_reason=memory.reason,
                 warmup=self._warmup,
+                facts=facts.values,
+                notes=list(facts.notes),
             )
         ]
 
@@ -186,6 +206,7 @@ class LocalEngine:
         """Free the model; harmless when it was never loaded."""
         backend, self._backend = self._backend, None
         self._batches = self._prefill_batches = ()
+        self._warmup_plan = None
         self._run = None
         if backend is not None:
             with backend_errors("unloading the model"):

@@ -186,4 +186,5 @@ def _summary(process: ProcessResult) -> ProcessSummary:
         output_tokens=sum(request.output_tokens for request in process.requests),
         peak_memory_bytes=process.peak_memory_bytes,
         warmup=process.warmup,
+        facts=process.facts,
     )

@@ -32,6 +32,7 @@ def run_warnings(
     return [
         *_model_warnings(infos),
         *_workload_warnings(config, processes, aggregate),
+        *dict.fromkeys(note for process in processes for note in process.notes),
     ]
 
 
@@ -86,12 +87,13 @@ def _workload_warnings(
             f"{len(aggregate.failed)} of {config.n} requests failed and are in no figure but the "
             f"energy; the first, request {first.index}: {first.error}"
         )
-    unsteady = [p for p in processes if p.warmup is not None and p.warmup.converged is False]
-    if unsteady:
+    warmups = (p.warmup for p in processes if p.warmup is not None)
+    unsteady = next((w for w in warmups if w.converged is False), None)
+    if unsteady is not None:
         found.append(
-            f"The warm-up had not converged after {config.warmup.max_prompts} batches "
-            f"(coefficient of variation {unsteady[0].warmup.final_cv or 0:.1%}); "  # type: ignore[union-attr]
-            "raise warmup.max_prompts or look for other load."
+            f"The warm-up had not converged after {len(unsteady.latency_per_token_s)} batches "
+            f"(coefficient of variation {unsteady.final_cv or 0:.1%}); "
+            f"raise warmup.{unsteady.ended_by} or look for other load."
         )
     if config.n < ADVISED_REQUESTS:
         found.append(f"Only {config.n} prompts were measured; percentiles of so few say little.")

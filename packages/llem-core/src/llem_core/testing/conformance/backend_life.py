@@ -16,6 +16,7 @@ from llem_core.contracts import (
     ModelInfo,
     Prompt,
     RequestOutput,
+    RunFacts,
     Workload,
 )
 from llem_core.testing.conformance.rules import breach
@@ -51,6 +52,8 @@ class Life:
         again: the batches of texts once more, made by another ``prepare``.
         repeated: the last batch once more, after that.
         again_error, repeated_error: what came instead, if they failed.
+        wanted: what ``warmup_batches`` made of the batches of the first pass.
+        warmup_error: what came instead of them, or of a warm-up like them.
     """
 
     info: ModelInfo
@@ -62,6 +65,9 @@ class Life:
     repeated: Ran | None = None
     repeated_error: Exception | None = None
     memory: MemoryReading | None = None
+    facts: RunFacts | None = None
+    wanted: list[Batch] = field(default_factory=list)
+    warmup_error: Exception | None = None
 
     def prompt(self, index: int) -> Prompt | None:
         """The prompt of that index, if there is one."""
@@ -105,25 +111,41 @@ def live(spec: BackendSpec, workload: Workload) -> Life:
     backend = spec.create(workload)
     try:
         life = Life(_expect(backend.load(), ModelInfo, "load"), (*texts, *synthetic))
-        first = list(backend.prepare(texts))
+        first = list(backend.prepare(texts, "measured"))
         if not first:
             breach("`prepare` made no batch")
         backend.synchronise()
         backend.reset_peak_memory()
         life.ran = [run(backend, batch) for batch in first]
         life.texts = len(life.ran)
-        life.ran += [run(backend, batch) for batch in backend.prepare(synthetic)]
+        life.ran += [run(backend, batch) for batch in backend.prepare(synthetic, "measured")]
         life.memory = _expect(backend.memory(), MemoryReading, "memory")
+        life.facts = _expect(backend.facts(), RunFacts, "facts")
         _repeat(backend, life, texts)
+        if life.again_error is None:
+            _warm_up(backend, life)
     finally:
         backend.unload()
     return life
 
 
+def _warm_up(backend: InferenceBackend, life: Life) -> None:
+    # Importing the kit has to stay light: hook modules may offer its doubles.
+    from llem_core.measure.drive.warmup import plan_warmup
+
+    batches = [ran.batch for ran in life.ran]
+    try:
+        life.wanted = list(backend.warmup_batches(batches))
+        plan = plan_warmup(backend, batches, life.prompts, backend.workload.random_seed)
+        run(backend, plan.repeated)
+    except Exception as error:  # noqa: BLE001 - a rule of its own judges it
+        life.warmup_error = error
+
+
 def _repeat(backend: InferenceBackend, life: Life, texts: list[Prompt]) -> None:
     # Rules of their own judge whatever these raise.
     try:
-        life.again = list(backend.prepare(texts))
+        life.again = list(backend.prepare(texts, "phase"))
     except Exception as error:  # noqa: BLE001 - see above
         life.again_error = error
     try:

@@ -281,3 +281,38 @@ class BackendContract(BackendLife):
             said = tokens([ran.batch])[request.index]
             if request.input_tokens != said:
                 breach(f"{request.input_tokens} input tokens, and its batch says {said}")
+
+    @rule("B27", "warmup-batches", "return measured batches, or shorter ones of their prompts.")
+    def test_b27_warmup_batches(self) -> None:
+        """`warmup_batches` gives one batch at least, of prompts that are measured, and `prepare`
+        makes a warm-up of others that are as long.
+
+        The warm-up runs prompts like these, and never these: an engine that keeps prefixes would
+        get their prefill for nothing afterwards.
+        """
+        life = self.life()
+        if life.again_error is not None:
+            skip("B23 prepare-again is broken; mend that first")
+        if life.warmup_error is not None:
+            breach_from("preparing or running a warm-up", life.warmup_error)
+        known = {prompt.index for prompt in life.prompts}
+        if not life.wanted:
+            breach("`warmup_batches` gave no batch")
+        for batch in life.wanted:
+            if not batch.indices or not set(batch.indices) <= known:
+                breach(f"`warmup_batches` gave a batch of the prompts {batch.indices}")
+
+    @rule("B28", "facts-told", "give facts of JSON types, and notes that are sentences.")
+    def test_b28_facts_told(self) -> None:
+        """`facts` gives values of JSON types under names, and notes that say something.
+
+        They stand in the result as they are.
+        """
+        facts = self.life().facts
+        assert facts is not None
+        try:
+            json.dumps(facts.values, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            breach(f"the values are none that JSON has: {error}")
+        if any(not note.strip() for note in facts.notes):
+            breach("a note is empty")
