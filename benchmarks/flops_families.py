@@ -174,7 +174,7 @@ def compare(family: str, folder: Path, requests: int = 1, **section: Any) -> Com
             Prompt(i, None, OUTPUT_TOKENS, synthetic_tokens=INPUT_TOKENS, exact_output=True)
             for i in range(requests)
         ]
-        (batch,) = backend.prepare(prompts)
+        (batch,) = backend.prepare(prompts, "measured")
         with FlopCounterMode(display=False) as counter:
             backend.generate(batch)
     finally:
