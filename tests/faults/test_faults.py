@@ -283,7 +283,7 @@ class FaultyStudy:
         assert all(entry.status == "completed" for entry in manifest.runs())
         for entry in manifest.runs():
             assert entry.result_file is not None
-            assert is_intact(directory, entry.result_file, entry.config_hash)
+            assert is_intact(directory, entry.result_file, entry.config_hash, entry.cycle)
             path = directory / entry.result_file
             result = ExperimentResult.model_validate_json(path.read_bytes())
             assert (

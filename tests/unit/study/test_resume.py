@@ -282,3 +282,96 @@ def test_a_study_of_nothing_is_refused(studies: Studies) -> None:
 
     with pytest.raises(ConfigError, match="no study to run"):
         studies.run(None)
+
+
+@pytest.mark.parametrize("neighbour", ["{", '{"manifest_version": 9}', "\udc80"])
+def test_a_broken_neighbour_is_told_of_and_passed_over(studies: Studies, neighbour: str) -> None:
+    studies.run(content(cycles=1), 1)
+    directory = studies.directory
+    other = studies.output / "other"
+    other.mkdir()
+    (other / MANIFEST).write_text(neighbour, errors="surrogateescape")
+    os.utime(directory / MANIFEST, (0, 0))
+    found = resume_study(None, studies.output)
+    assert found.directory == directory
+    (told,) = found.notes
+    assert str(other) in told
+    assert resume_study(None, studies.output, study_from(content(cycles=1))).directory == directory
+
+
+def edit(directory: Path, number: int, **changes: Any) -> None:
+    path = directory / MANIFEST
+    state = json.loads(path.read_text())
+    state["experiments"][number].update(changes)
+    path.write_text(json.dumps(state))
+
+
+def edited_paths(directory: Path, files: list[str]) -> dict[str, str]:
+    """What somebody may write into the second run's ``result_file``."""
+    (directory.parent / "outside").mkdir(exist_ok=True)
+    (directory.parent / "outside" / "result.json").write_bytes((directory / files[1]).read_bytes())
+    return {
+        "absolute": str(directory.parent / "outside" / "result.json"),
+        "above": "../outside/result.json",
+        "twice": files[0],
+        "roundabout": f"{files[1].split('/')[0]}/../{files[1]}",
+        "none": "",
+    }
+
+
+@pytest.mark.parametrize("kind", ["absolute", "above", "twice", "roundabout", "none"])
+def test_the_files_of_a_run_are_found_whatever_the_manifest_says(
+    studies: Studies, kind: str
+) -> None:
+    before, _ = studies.run(content(n=1, cycles=2))
+    directory = studies.directory
+    changed = edited_paths(directory, before.result_files)[kind]
+    edit(directory, 1, result_file=changed)
+    again = studies_in(studies.output, directory)
+    assert again[0].result_files == before.result_files
+    assert again[1].tasks == []
+
+
+def studies_in(output: Path, directory: Path) -> tuple[StudyResult, Inline]:
+    return Studies(output).run(None, resume=directory)
+
+
+def test_a_run_whose_folder_is_a_link_runs_again_and_the_target_stays(studies: Studies) -> None:
+    before, _ = studies.run(content(n=1, cycles=2))
+    directory = studies.directory
+    folder = directory / before.result_files[0].split("/")[0]
+    target = studies.output / "target"
+    folder.rename(target)
+    folder.symlink_to(target)
+    after, launcher = studies_in(studies.output, directory)
+    assert len(launcher.tasks) == 1
+    assert after.summary.n_completed == 2
+    assert not folder.is_symlink()
+    assert (target / "result.json").is_file()
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(studies: Studies) -> None:
+    before, _ = studies.run(content(n=1, cycles=1))
+    directory = studies.directory
+    result = directory / before.result_files[0]
+    result.unlink()
+    os.mkfifo(result)
+    _, launcher = studies_in(studies.output, directory)
+    assert len(launcher.tasks) == 1
+    (directory / MANIFEST).unlink()
+    os.mkfifo(directory / MANIFEST)
+    with pytest.raises(StudyError, match="no ordinary file"):
+        resume_study(directory, studies.output)
+
+
+def test_a_manifest_that_was_edited_is_refused_with_the_reason(studies: Studies) -> None:
+    studies.run(content(n=1, cycles=2))
+    directory = studies.directory
+    text = (directory / MANIFEST).read_text()
+    edit(directory, 0, config_hash="0123456789abcdef")
+    with pytest.raises(StudyError, match="'0123456789abcdef' completed, and the study has no such"):
+        resume_study(directory, studies.output)
+    state = json.loads(text)
+    (directory / MANIFEST).write_text(json.dumps({**state, "elapsed_s": float("inf")}))
+    with pytest.raises(StudyError, match="elapsed_s: Input should be a finite number"):
+        resume_study(directory, studies.output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -164,6 +165,33 @@ def test_a_study_has_one_process_at_a_time(tmp_path: Path) -> None:
             fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with StudyLock(tmp_path):
         pass
+
+
+def test_a_lock_leaves_alone_what_stands_in_its_place(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("mine")
+    (tmp_path / ".lock").symlink_to(target)
+    with pytest.raises(StudyError, match="it is a link"), StudyLock(tmp_path):
+        pass
+    assert target.read_text() == "mine"
+    (tmp_path / ".lock").unlink()
+    os.mkfifo(tmp_path / ".lock")
+    with pytest.raises(StudyError, match="no ordinary file"), StudyLock(tmp_path):
+        pass
+
+
+def test_a_file_system_without_locks_is_told_of_and_used(tmp_path: Path) -> None:
+    taken = []
+
+    def none(descriptor: int, how: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    with StudyLock(tmp_path, (none, lambda descriptor, how: taken.append(how))) as lock:
+        assert lock.warning is None
+    assert len(taken) == 1
+    with StudyLock(tmp_path, (none, none)) as lock:
+        assert lock.warning is not None
+        assert "has no locks" in lock.warning
 
 
 def test_a_signal_waits_for_the_end_of_a_shielded_part() -> None:

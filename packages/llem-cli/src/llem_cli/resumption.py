@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +36,22 @@ def find_resumption(
         StudyError: there is nothing to go on with, or it is another study.
     """
     directory = None if wanted == LATEST else study_folder(wanted, output)
+    notes: tuple[str, ...] = ()
     if asked is not None:
         # Any number of cycles will do to find it; how many it has is decided below.
         most = with_execution(asked, {"n_cycles": _MOST_CYCLES})
-        directory = resume_study(directory, output, most).directory
+        found = resume_study(directory, output, most)
+        directory, notes = found.directory, found.notes
     stored = resume_study(directory, output)
+    stored = replace(stored, notes=notes or stored.notes)
     changes = dict(said)
     if asked is not None and "n_cycles" not in said:
         started = stored.study.execution.n_cycles
         changes["n_cycles"] = max(started, asked.execution.n_cycles)
     if not changes:
         return stored
-    return resume_study(stored.directory, output, with_execution(stored.study, changes))
+    changed = resume_study(stored.directory, output, with_execution(stored.study, changes))
+    return replace(changed, notes=stored.notes)
 
 
 def with_execution(study: StudyConfig, changes: Mapping[str, Any]) -> StudyConfig:

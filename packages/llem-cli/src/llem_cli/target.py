@@ -85,7 +85,9 @@ def resolve_study(request: Request, document: Document | None, flags: Flags) -> 
         asked = with_execution(asked, unsaid)
     if request.resume is not None:
         found = find_resumption(request.resume, output, asked, overrides.get("execution", {}))
-        return Target(found.study, output, found.directory, found.completed, (), notes)
+        return Target(
+            found.study, output, found.directory, found.completed, (), (*notes, *found.notes)
+        )
     assert asked is not None
     return Target(asked, output, None, frozenset(), defaults, notes)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +53,24 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> Path:
     return path
 
 
+def read_file(path: Path, *, follow: bool = True) -> bytes:
+    """All of an ordinary file; a pipe or a device in its place is not waited for.
+
+    Args:
+        path: the file.
+        follow: whether it may be a link to one.
+
+    Raises:
+        OSError: it cannot be read, or it is no ordinary file.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no ordinary file")
+        return file.read()
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
@@ -70,41 +90,70 @@ def _flush_folder(folder: Path) -> None:
 LOCK = ".lock"
 
 
+_TAKEN = frozenset({errno.EAGAIN, errno.EACCES})
+_Lock = Callable[[int, int], None]
+
+
 class StudyLock:
     """Held within the block; the kernel lets go of it however the process ends.
 
     Args:
         directory: the study's folder, which exists.
+        locks: ways to lock a file, tried in this order: a file system may have one or none.
+
+    Attributes:
+        warning: what to know of a folder whose file system has no locks at all.
 
     Raises:
         StudyError: another process has it; the message names that process.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self, directory: Path, locks: Sequence[_Lock] = (fcntl.flock, fcntl.lockf)
+    ) -> None:
         self._directory = directory
+        self._locks = locks
         self._descriptor: int | None = None
+        self.warning: str | None = None
 
     def __enter__(self) -> Self:
         path = self._directory / LOCK
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = _open_own(path)
         except OSError as error:
-            raise StudyError(f"{path} cannot be opened: {error.strerror}.") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(descriptor, 100).decode(errors="replace").strip() or "unknown"
-            os.close(descriptor)
             raise StudyError(
-                f"the study in {self._directory} is being run by another process (pid {holder}); "
-                "wait for its end, or end it and resume."
+                f"{path} cannot be opened: {error.strerror}; it is a file of llem's own and may "
+                "be removed while no study runs."
             ) from error
+        try:
+            self._take(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
         self._descriptor = descriptor
         # The number is for people; on a full disk the lock holds without it.
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return self
+
+    def _take(self, descriptor: int) -> None:
+        for lock in self._locks:
+            try:
+                lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    continue  # this file system does not have it
+                holder = os.pread(descriptor, 100, 0).decode(errors="replace").strip()
+                raise StudyError(
+                    f"the study in {self._directory} is being run by another process (pid "
+                    f"{holder or 'unknown'}); wait for its end, or end it and resume."
+                ) from error
+            return
+        self.warning = (
+            f"The file system of {self._directory} has no locks: nothing keeps a second process "
+            "from running this study at the same time, which would spoil both."
+        )
 
     def __exit__(
         self,
@@ -116,6 +165,25 @@ class StudyLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _open_own(path: Path) -> int:
+    """A descriptor of a file that is made if need be, and never of what a link points to.
+
+    Raises:
+        OSError: it cannot be opened, or it is no ordinary file.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(error.errno, "it is a link") from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no ordinary file")
+    return descriptor
 
 
 _LONGEST = 80

@@ -55,6 +55,7 @@ class Session:
         launcher: gives each experiment its process; closed at the end.
         listener: is told of events.
         interrupts: what keeps signals out while a state is being noted.
+        warnings: on the study's folder, for its result.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Session:
         launcher: Launcher,
         listener: Listener,
         interrupts: Interrupts,
+        warnings: Sequence[str] = (),
     ) -> None:
         self._study = study
         self._runs = runs
@@ -73,6 +75,7 @@ class Session:
         self._launcher = launcher
         self._tell = listener
         self._interrupts = interrupts
+        self._warnings = warnings
         self._todo = [
             run for run in runs if writer.entry(run.config_hash, run.cycle).status == "pending"
         ]
@@ -264,6 +267,7 @@ class Session:
             directory=self._directory,
             process_isolation=self._launcher.isolation,
         )
+        result = result.model_copy(update={"warnings": [*self._warnings, *result.warnings]})
         n_completed = len(outcomes) - n_failed
         self._tell(StudyFinished(self._design, status, n_completed, n_failed, elapsed_s))
         finished = finished_study(self._study, outcomes, result, self._directory)
@@ -323,7 +327,7 @@ class StudyRunner:
         except OSError as error:
             raise StudyError(f"{directory} cannot be made: {error.strerror}.") from error
         runs = apply_cycles(study.experiments, study.execution, study.study_design_hash)
-        with Interrupts() as interrupts, StudyLock(directory):
+        with Interrupts() as interrupts, StudyLock(directory) as lock:
             session = Session(
                 study,
                 runs,
@@ -331,6 +335,7 @@ class StudyRunner:
                 self._launcher or _default_launcher(),
                 tell_plugins_and(self._listener),
                 interrupts,
+                () if lock.warning is None else (lock.warning,),
             )
             return session.run()
 

@@ -28,6 +28,7 @@ from llem_core.events import Event, Listener, Phase, PhaseChanged
 from llem_core.inherited import mend_inherited
 from llem_core.study.launch.channel import EventQueue, receive, send
 
+_LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
 BASELINES = "baselines.json"
 _LONGEST_MESSAGE, _LONGEST_TRACEBACK = 20_000, 8_000
 
@@ -158,7 +159,7 @@ def _capture_output(log: Path) -> None:
         # None where the study's was closed; nobody may read what it holds.
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+    descriptor = os.open(log, _LOG_FLAGS, 0o666)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from llem_core.config.study import StudyConfig
 from llem_core.errors import StudyError
 from llem_core.study.plan import PlannedRun
 from llem_core.study.record.design import write_design
-from llem_core.study.record.folders import clear, is_intact
+from llem_core.study.record.folders import clear, result_of
 from llem_core.study.record.manifest import (
     MANIFEST,
     ManifestEntry,
@@ -61,22 +61,45 @@ def _entries(
     planned = [
         _entry(directory, run, known.pop((run.config_hash, run.cycle), None)) for run in runs
     ]
-    dropped = [entry for entry in known.values() if entry.status == "completed"]
-    if dropped:
-        raise StudyError(
-            f"{directory} has {len(dropped)} completed runs in cycles that are no longer asked "
-            f"for; ask for at least {max(entry.cycle for entry in dropped)} cycles."
-        )
+    refuse_dropped(directory, known.values(), runs)
     return [*planned, *_skipped(study)]
+
+
+def refuse_dropped(
+    directory: Path, entries: Iterable[ManifestEntry], runs: Sequence[PlannedRun]
+) -> None:
+    """Raise if a completed run of the manifest is none of the study's.
+
+    Raises:
+        StudyError: it belongs to a cycle that is no longer asked for, or to no configuration.
+    """
+    planned = {(run.config_hash, run.cycle) for run in runs}
+    dropped = [e for e in entries if e.status == "completed" and e.key not in planned]
+    if not dropped:
+        return
+    known = {run.config_hash for run in runs}
+    unknown = [entry.config_hash for entry in dropped if entry.config_hash not in known]
+    if unknown:
+        raise StudyError(
+            f"{directory / MANIFEST} calls a run of {unknown[0]!r} completed, and the study has no "
+            "such configuration: the file was changed. Put it back from a copy, "
+            "or run the study anew into another folder; the results beside it are intact."
+        )
+    most, asked = max(entry.cycle for entry in dropped), max(run.cycle for run in runs)
+    raise StudyError(
+        f"{directory} has completed runs of {most} cycles, and {asked} are asked for; ask for "
+        f"{most} or more, or run the study anew into another folder."
+    )
 
 
 def _entry(directory: Path, run: PlannedRun, former: ManifestEntry | None) -> ManifestEntry:
     fresh = ManifestEntry(config_hash=run.config_hash, cycle=run.cycle)
     if former is None:
         return fresh
-    file = former.result_file
-    if former.status == "completed" and file and is_intact(directory, file, run.config_hash):
-        return former
+    if former.status == "completed":
+        file = result_of(directory, former.result_file, run.config_hash, run.cycle)
+        if file is not None:
+            return former.model_copy(update={"result_file": file})
     fresh.attempt = former.attempt
     return fresh
 

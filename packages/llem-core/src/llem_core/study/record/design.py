@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from llem_core.config.study import StudyConfig
 from llem_core.errors import StudyError
-from llem_core.files import write_atomically
+from llem_core.files import read_file, write_atomically
 
 DESIGN = "design.json"
 
@@ -41,7 +41,7 @@ def load_design(directory: Path, design_hash: str) -> StudyConfig:
     """
     path = directory / DESIGN
     try:
-        study = StudyConfig.model_validate_json(path.read_bytes())
+        study = StudyConfig.model_validate_json(read_file(path))
     except OSError as error:
         raise StudyError(
             f"{path} cannot be read: {error.strerror}. Name the study file as well: `llem run "

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+from llem_core.files import read_file
 from llem_core.study.plan import PlannedRun
 from llem_core.text import slug
 
@@ -27,20 +28,43 @@ def run_folder(planned: PlannedRun, label: str, n_runs: int) -> str:
     return "_".join(part for part in parts if part)
 
 
-def is_intact(directory: Path, result_file: str, config_hash: str) -> bool:
-    """Whether a run's ``result.json`` is whole and its own, and its data files are there."""
+def result_of(directory: Path, named: str | None, config_hash: str, cycle: int) -> str | None:
+    """The whole ``result.json`` of a run, relative to the study's folder; ``None``: there is none.
+
+    Args:
+        directory: the study's folder.
+        named: what the manifest says it is, which may be wrong: anybody can edit it.
+        config_hash, cycle: the run.
+    """
+    if named is not None and is_intact(directory, named, config_hash, cycle):
+        return named
+    for folder in directory.glob(f"*{config_hash}_c{cycle}"):
+        if is_intact(directory, f"{folder.name}/{RESULT}", config_hash, cycle):
+            return f"{folder.name}/{RESULT}"
+    return None
+
+
+def is_intact(directory: Path, result_file: str, config_hash: str, cycle: int) -> bool:
+    """Whether a run's ``result.json`` is whole and its own, and its data files are there.
+
+    Its own is a file, and no link to one, in the folder of this run and cycle in the study's own.
+    """
     from pydantic import ValidationError
 
     from llem_core.results.experiment import ExperimentResult
 
+    folder, _, name = result_file.partition("/")
+    own = _OF_A_RUN.fullmatch(folder) and folder.endswith(f"{config_hash}_c{cycle}")
+    if not own or name != RESULT or (directory / folder).is_symlink():
+        return False
     path = directory / result_file
     try:
-        result = ExperimentResult.model_validate_json(path.read_bytes())
+        result = ExperimentResult.model_validate_json(read_file(path, follow=False))
     except (OSError, ValidationError):
         return False
     beside = [name for name in (result.timeseries, result.requests) if name is not None]
     return result.measurement_config_hash == config_hash and all(
-        (path.parent / name).is_file() for name in beside
+        Path(name).name == name and (path.parent / name).is_file() for name in beside
     )
 
 
@@ -58,8 +82,8 @@ def clear(directory: Path, keep: Collection[str]) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a folder or a file; harmless if there is none."""
-    if path.is_dir():
+    """Remove a folder, a file or a link, not what it points to; harmless if there is none."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llem_core.errors import StudyError
 from llem_core.events import RunStatus
-from llem_core.files import write_atomically
+from llem_core.files import read_file, write_atomically
 from llem_core.text import now
 
 MANIFEST = "manifest.json"
@@ -61,7 +61,9 @@ class StudyManifest(BaseModel):
     pid: int | None = Field(None, description="Process that runs or ran the study.")
     started_at: str = Field(description="When it started first (ISO 8601, UTC).")
     finished_at: str | None = Field(None, description="When it ended last (ISO 8601, UTC).")
-    elapsed_s: float = Field(0.0, ge=0, description="Time spent so far, over all starts (s).")
+    elapsed_s: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="Time spent so far, over all starts (s)."
+    )
     experiments: list[ManifestEntry] = Field(description="The runs, in execution order.")
 
     def runs(self) -> Iterator[ManifestEntry]:
@@ -77,7 +79,7 @@ def load_manifest(directory: Path) -> StudyManifest:
     """
     path = directory / MANIFEST
     try:
-        return StudyManifest.model_validate_json(path.read_bytes())
+        return StudyManifest.model_validate_json(read_file(path))
     except FileNotFoundError as error:
         raise StudyError(
             f"{directory} holds no {MANIFEST}, so it is no study's folder; name the folder that "

@@ -9,6 +9,7 @@ from pathlib import Path
 from llem_core.config.study import StudyConfig
 from llem_core.errors import StudyError
 from llem_core.study.plan import PlannedRun, apply_cycles
+from llem_core.study.record.checkpoint import refuse_dropped
 from llem_core.study.record.design import difference, load_design
 from llem_core.study.record.manifest import MANIFEST, StudyManifest, load_manifest
 
@@ -21,11 +22,13 @@ class Resumption:
         study: its configuration, with the execution to go on with.
         directory: its folder.
         completed: hash and cycle of the runs that the manifest calls completed.
+        notes: on other studies, which were looked at and cannot be used.
     """
 
     study: StudyConfig
     directory: Path
     completed: frozenset[tuple[str, int]]
+    notes: tuple[str, ...] = ()
 
 
 def resume_study(
@@ -44,8 +47,9 @@ def resume_study(
         StudyError: there is no such study, it is of another design (the difference is shown),
             or its manifest cannot be used.
     """
+    notes: list[str] = []
     if directory is None:
-        directory, manifest = _latest(output, study)
+        directory, manifest = _latest(output, study, notes)
     else:
         manifest = load_manifest(directory)
     design_hash = manifest.study_design_hash
@@ -53,20 +57,16 @@ def resume_study(
         study = load_design(directory, design_hash)
     elif study.study_design_hash != design_hash:
         raise StudyError(_other_design(directory, design_hash, study))
-    planned = {(run.config_hash, run.cycle) for run in _plan(study)}
+    refuse_dropped(directory, manifest.runs(), _plan(study))
     completed = frozenset(e.key for e in manifest.runs() if e.status == "completed")
-    if completed - planned:
-        most = max(cycle for _, cycle in completed)
-        raise StudyError(
-            f"{directory} has completed runs of {most} cycles, and {study.execution.n_cycles} are "
-            f"asked for; ask for {most} or more, or run the study anew into another folder."
-        )
-    return Resumption(study, directory, completed)
+    return Resumption(study, directory, completed, tuple(notes))
 
 
-def _latest(output: Path, study: StudyConfig | None) -> tuple[Path, StudyManifest]:
+def _latest(
+    output: Path, study: StudyConfig | None, broken: list[str]
+) -> tuple[Path, StudyManifest]:
     others: list[tuple[Path, StudyManifest]] = []
-    for directory, manifest in _newest_first(output):
+    for directory, manifest in _newest_first(output, broken):
         if study is None:
             if manifest.status != "completed":
                 return directory, manifest
@@ -78,20 +78,31 @@ def _latest(output: Path, study: StudyConfig | None) -> tuple[Path, StudyManifes
             others.append((directory, manifest))
     if others:
         return others[0]
+    if broken:
+        raise StudyError(broken[0])
     raise StudyError(
         f"{output} holds no study that has something left to do; name the folder of one to go on "
         "with it (with more cycles, for example), or run without --resume."
     )
 
 
-def _newest_first(output: Path) -> Iterator[tuple[Path, StudyManifest]]:
-    """Studies in a folder, with their manifests, the one that was active last first."""
+def _newest_first(output: Path, broken: list[str]) -> Iterator[tuple[Path, StudyManifest]]:
+    """Studies in a folder, with their manifests, the one that was active last first.
+
+    Those that cannot be read are passed over, and what is wrong with them goes to ``broken``.
+    """
     try:
         found = [path for path in output.glob(f"*/{MANIFEST}") if path.is_file()]
+        ages = {path: path.stat().st_mtime_ns for path in found}
     except OSError as error:
         raise StudyError(f"{output} cannot be read: {error.strerror}.") from error
-    for path in sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True):
-        yield path.parent, load_manifest(path.parent)
+    for path in sorted(found, key=lambda path: ages[path], reverse=True):
+        try:
+            manifest = load_manifest(path.parent)
+        except StudyError as error:
+            broken.append(str(error))
+        else:
+            yield path.parent, manifest
 
 
 def _other_design(directory: Path, design_hash: str, study: StudyConfig) -> str:
