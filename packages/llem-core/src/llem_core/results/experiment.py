@@ -68,13 +68,15 @@ class ExperimentResult(BaseModel):
     energy_scope: list[str] = Field(description="Names of the domains that are in the total.")
     energy_total_j: float | None = Field(description="Gross energy of the window (J).")
     energy_adjusted_j: float | None = Field(
-        description="Gross energy less loaded_baseline_power_w × duration (J)."
+        description="Gross energy less loaded_baseline_power_w × the interval of mean_power_w (J)."
     )
-    energy_per_output_token_j: float | None = Field(description="Gross energy an output token (J).")
+    energy_per_output_token_j: float | None = Field(
+        description="Gross energy per output token (J)."
+    )
     energy_adjusted_per_output_token_j: float | None = Field(
-        description="Adjusted energy an output token (J)."
+        description="Adjusted energy per output token (J)."
     )
-    energy_per_request_j: float | None = Field(description="Gross energy a request (J).")
+    energy_per_request_j: float | None = Field(description="Gross energy per request (J).")
     energy_per_device_j: dict[str, float | None] = Field(
         description="Gross energy by domain in use (J)."
     )
@@ -95,7 +97,10 @@ class ExperimentResult(BaseModel):
     phase_energy: PhaseEnergy | None = Field(
         description="Prefill and decode; null if not asked for."
     )
-    mean_power_w: float | None = Field(description="Gross energy over duration_s (W).")
+    mean_power_w: float | None = Field(
+        description="Gross energy over the interval that the meter read (W): duration_s, and what "
+        "the meter needed at its edges."
+    )
     peak_power_w: float | None = Field(description="Highest sample of the domains in use (W).")
     baseline_power_w: float | None = Field(description="Idle power before the model is loaded (W).")
     loaded_baseline_power_w: float | None = Field(

@@ -88,9 +88,11 @@ class ThermalRecord(BaseModel):
     model_config = _STRICT
 
     temperature_start_c: float | None = Field(
-        description="At the first sample (°C), hottest device."
+        description="Of the hottest device at its first sample in the window (°C)."
     )
-    temperature_end_c: float | None = Field(description="At the last sample (°C), hottest device.")
+    temperature_end_c: float | None = Field(
+        description="Of the hottest device at its last sample in the window (°C)."
+    )
     temperature_max_c: float | None = Field(description="Highest of all samples (°C).")
     throttle_reasons: dict[str, float] = Field(
         description="Throttle reason to the share of samples that had it, 0 to 1."

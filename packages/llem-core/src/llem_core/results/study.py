@@ -48,7 +48,7 @@ class ConfigurationSummary(BaseModel):
         description="`estimated` if any cycle's energy is; null without energy."
     )
     energy_per_output_token_j: CycleStatistics | None = Field(
-        description="Gross energy an output token (J); null where no cycle has it."
+        description="Gross energy per output token (J); null where no cycle has it."
     )
     energy_adjusted_j: CycleStatistics | None = Field(
         description="Adjusted energy of the window (J); null where no cycle has it."
@@ -57,7 +57,7 @@ class ConfigurationSummary(BaseModel):
         description="Output tokens/s (1/s); null where no cycle has it."
     )
     rank: int | None = Field(
-        description="Place by mean energy an output token, 1 is the least; null without energy."
+        description="Place by mean energy per output token, 1 is the least; null without energy."
     )
     indistinguishable_from_previous: bool | None = Field(
         description="Whether it cannot be told apart from the configuration ranked just before it "

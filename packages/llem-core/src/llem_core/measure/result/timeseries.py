@@ -54,19 +54,21 @@ def peak_power(samples: Sequence[PowerSample], used: Collection[str]) -> float |
 
 def thermal_record(samples: Sequence[PowerSample], used: Collection[str]) -> ThermalRecord | None:
     """Temperature and throttling of the devices in use; ``None`` without any such sample."""
-    seen = [s for s in samples if s.domain in used and s.temperature_c is not None]
-    throttling = [s for s in samples if s.domain in used]
+    own = sorted((s for s in samples if s.domain in used), key=lambda s: s.time_s)
     reasons: dict[str, int] = defaultdict(int)
-    for sample in throttling:
+    by_device: dict[str, list[float]] = defaultdict(list)
+    for sample in own:
         for reason in sample.throttle_reasons:
             reasons[reason] += 1
-    if not seen and not reasons:
+        if sample.temperature_c is not None:
+            by_device[sample.domain].append(sample.temperature_c)
+    if not by_device and not reasons:
         return None
-    temperatures = [s.temperature_c for s in seen if s.temperature_c is not None]
+    # Devices are read one after another: each has a first and a last sample of its own.
     return ThermalRecord(
-        temperature_start_c=temperatures[0] if temperatures else None,
-        temperature_end_c=temperatures[-1] if temperatures else None,
-        temperature_max_c=max(temperatures, default=None),
-        throttle_reasons={name: count / len(throttling) for name, count in sorted(reasons.items())},
-        n_samples=len(throttling),
+        temperature_start_c=max((series[0] for series in by_device.values()), default=None),
+        temperature_end_c=max((series[-1] for series in by_device.values()), default=None),
+        temperature_max_c=max((max(series) for series in by_device.values()), default=None),
+        throttle_reasons={name: count / len(own) for name, count in sorted(reasons.items())},
+        n_samples=len(own),
     )
