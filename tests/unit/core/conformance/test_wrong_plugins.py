@@ -121,6 +121,10 @@ def spoil_handler() -> None:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 
+def spoil_path() -> None:
+    sys.path.insert(0, "/left/by/a/plugin")
+
+
 WRONG: list[tuple[str, BackendSpec]] = [
     ("P1", scripted_backend(name="auto")),
     ("P3", replace(scripted_backend(), summary="")),
@@ -138,6 +142,7 @@ WRONG: list[tuple[str, BackendSpec]] = [
     ("P11", acting(zombie)),
     ("P12", acting(spoil_environment)),
     ("P12", acting(spoil_handler)),
+    ("P12", acting(spoil_path)),
 ]
 BY_MODULE = [
     ("P2", GOOD.replace("LLEM_CONTRACT = 2", "LLEM_CONTRACT = 7"), ["P1", "P2"]),
@@ -155,7 +160,9 @@ def failures(**given: Any) -> list[str]:
 @pytest.fixture(autouse=True)
 def _as_before() -> Any:
     handler, environment = signal.getsignal(signal.SIGHUP), dict(os.environ)
+    path = list(sys.path)
     yield
+    sys.path[:] = path
     signal.signal(signal.SIGHUP, handler)
     os.environ.clear()
     os.environ.update(environment)
@@ -166,6 +173,22 @@ def _as_before() -> Any:
 @pytest.mark.parametrize(("code", "spec"), WRONG, ids=[code for code, _ in WRONG])
 def test_the_wrong_plugin_breaks_its_rule_and_no_other(code: str, spec: BackendSpec) -> None:
     assert failures(spec=spec, availability_limit_s=0.05) == [code]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "culprit"),
+    [
+        (spoil_path, "sys.path was changed: '/left/by/a/plugin' was added"),
+        (spoil_handler, "the handler of SIGHUP was changed from "),
+        (lambda: os.chdir("/"), "the working directory was changed from "),
+    ],
+)
+def test_what_a_plugin_changed_is_named(
+    spoil: Callable[[], None], culprit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tried = type("Tried", (BackendContract,), {"missing_model": None, "spec": acting(spoil)})
+    assert culprit in run_contract(tried)["P12"].message
 
 
 def test_an_availability_that_raises_is_broken() -> None:

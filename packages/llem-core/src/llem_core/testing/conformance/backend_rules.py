@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
-from llem_core.testing.conformance.backend import BackendLife, breach_from
+from llem_core.testing.conformance.backend import breach_from
 from llem_core.testing.conformance.backend_life import tokens
+from llem_core.testing.conformance.engine import EngineRules
 from llem_core.testing.conformance.rules import breach, rule, skip
 
 _SLACK_S = 0.05
 _BITS_A_PARAMETER = (0.5, 128)
 
 
-class BackendContract(BackendLife):
+class BackendContract(EngineRules):
     """Checks a backend against its contract, with or without pytest, without any hardware.
 
     Example::

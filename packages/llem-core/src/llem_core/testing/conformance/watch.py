@@ -141,7 +141,16 @@ def _differences(before: dict[str, object], after: dict[str, object]) -> list[st
     gone = [name for name in before if name not in after]
     new = [name for name in after if name not in before]
     return [
-        *(f"{name} was changed" for name in changed),
+        *(f"{name} was changed{_how(before[name], after[name])}" for name in changed),
         *(f"{name} was removed" for name in gone),
         *(f"{name} was set" for name in new),
     ]
+
+
+def _how(before: object, after: object) -> str:
+    """What became of a value: the entries of a list that came and went, or both values."""
+    if not isinstance(before, list) or not isinstance(after, list):
+        return f" from {before!r} to {after!r}"
+    came = [f"{entry!r} was added" for entry in after if entry not in before]
+    went = [f"{entry!r} was removed" for entry in before if entry not in after]
+    return f": {', '.join([*came, *went]) or 'its order is another'}"
