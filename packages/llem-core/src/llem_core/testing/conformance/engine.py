@@ -66,7 +66,7 @@ class EngineRules(BackendLife):
         try:
             pids = backend.load().process_ids
             death = Death(killed=pids[-1])
-            batches = backend.prepare(prompts)
+            batches = backend.prepare(prompts, "measured")
             death.error = _kill_in_mid_run(backend, batches, death.killed, self.death_limit_s)
         except BaseException:
             with contextlib.suppress(Exception):  # the first error is the one that matters
