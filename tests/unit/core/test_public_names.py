@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
+import inspect
 import re
 import subprocess
 import sys
@@ -173,6 +175,29 @@ def test_the_generated_pages_are_in_step() -> None:
     pages = generator().pages()
     stale = [path.name for path, page in pages.items() if path.read_text("utf-8") != page]
     assert stale == [], "run `uv run python scripts/generate_api.py`"
+
+
+def test_every_type_of_the_contracts_stands_on_its_page_with_all_its_fields() -> None:
+    page = (ROOT / "docs" / "reference" / "contracts.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", page, flags=re.M | re.S))
+    module = importlib.import_module("llem_core.contracts")
+    kinds = {name: kind for name in CONTRACTS if inspect.isclass(kind := getattr(module, name))}
+    assert sections.keys() == kinds.keys()
+    for name, kind in kinds.items():
+        rows = re.findall(r"^\| `(\w+)` \|(?:.*(?<!\\)\|)? (.*) \|$", sections[name], flags=re.M)
+        told = {field: meaning for field, meaning in rows if meaning.strip()}
+        fields = (
+            [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+        )
+        fields += getattr(kind, "model_fields", {})
+        assert [field for field in fields if field not in told] == [], name
+
+
+def test_the_page_of_the_contracts_gives_types_and_units() -> None:
+    page = (ROOT / "docs" / "reference" / "contracts.md").read_text(encoding="utf-8")
+    assert "| `queued_s` | `float \\| None` | s | `None` | how long it had waited" in page
+    assert "| `weights_bytes` | `int \\| None` | bytes | `None` | memory of the weights. |" in page
+    assert "| `warmup_batches(batches)` | Which of the measured batches" in page
 
 
 def test_every_rule_has_its_paragraph_and_every_paragraph_its_rule() -> None:
