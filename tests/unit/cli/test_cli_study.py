@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from llem_cli.main import execute
 from llem_cli.run import run
-from llem_core.config.execution import CYCLE_ORDERS
+from llem_core.config.execution import CycleOrder
 from llem_core.contracts import CheckReport, InferenceBackend, Workload
 from llem_core.plugins import Plugins
 from llem_core.testing import scripted_backend, scripted_sampler
@@ -70,7 +70,7 @@ Refused = Callable[..., str]
 
 def test_orders_are_those_of_core() -> None:
     (order,) = [parameter for parameter in run.params if parameter.name == "order"]
-    assert tuple(order.type.choices) == CYCLE_ORDERS  # type: ignore[attr-defined]
+    assert tuple(order.type.choices) == get_args(CycleOrder)  # type: ignore[attr-defined]
 
 
 class TestExecution:

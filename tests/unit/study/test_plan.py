@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llem_core.config.execution import CYCLE_ORDERS, ExecutionConfig
+from llem_core.config.execution import CycleOrder, ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.study import StudyConfig
 from llem_core.study.plan import Gap, apply_cycles, gap_after
@@ -78,7 +78,7 @@ def test_shuffled_puts_each_configuration_first_about_equally_often() -> None:
 
 
 @settings(max_examples=40)
-@given(st.integers(1, 6), st.integers(1, 5), st.sampled_from(CYCLE_ORDERS))
+@given(st.integers(1, 6), st.integers(1, 5), st.sampled_from(get_args(CycleOrder)))
 def test_every_pair_occurs_once_and_more_cycles_only_add(n: int, cycles: int, order: str) -> None:
     fewer = planned(n, n_cycles=cycles, cycle_order=order)
     more = planned(n, n_cycles=cycles + 2, cycle_order=order)
@@ -106,7 +106,7 @@ def test_a_gap_of_no_length_is_none() -> None:
 
 
 @settings(max_examples=40)
-@given(st.permutations(range(5)), st.integers(1, 9), st.sampled_from(CYCLE_ORDERS))
+@given(st.permutations(range(5)), st.integers(1, 9), st.sampled_from(get_args(CycleOrder)))
 def test_the_design_hash_is_blind_to_order_and_execution(
     order: list[int], cycles: int, cycle_order: str
 ) -> None:

@@ -29,7 +29,7 @@ def config(session: Session, schema: str | None, probe: bool, as_json: bool, ver
 
     For each plugin, its distribution and whether it can be used here, and why.
     """
-    session.verbose = verbose
+    session.started, session.verbose = True, verbose
     if schema is not None and probe:
         raise click.UsageError("--schema and --probe exclude each other.")
     from llem_cli.show.machine import describe_machine, describe_schema

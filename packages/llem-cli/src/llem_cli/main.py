@@ -14,6 +14,8 @@ from llem_cli.signals import Interruption
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import click
+
     from llem_cli.session import Session
 
 # All other imports stand in functions: until `catch` has been called, Ctrl+C shows a traceback.
@@ -57,7 +59,14 @@ def execute(arguments: Sequence[str], interruption: Interruption | None = None) 
 def _invoke(arguments: Sequence[str], session: Session) -> int:
     from llem_cli.cli import cli
 
-    code = cli.main(list(arguments), prog_name="llem", standalone_mode=False, obj=session)
+    try:
+        code = cli.main(list(arguments), prog_name="llem", standalone_mode=False, obj=session)
+    except OSError as error:
+        if session.started:
+            raise
+        from llem_cli.show.output import stdout_failed
+
+        raise stdout_failed(error) from error
     return code if isinstance(code, int) else 0
 
 
@@ -88,8 +97,7 @@ def _tell(error: BaseException, session: Session) -> int:
     import click
 
     if isinstance(error, click.ClickException):
-        error.show()
-        return error.exit_code
+        return _tell_usage(error)
     from llem_core.errors import LLEMError
 
     from llem_cli.session import FAILED, USAGE
@@ -111,6 +119,17 @@ def _tell(error: BaseException, session: Session) -> int:
         f"in llem or in one of its plugins, not in your configuration.{hint}"
     )
     return FAILED
+
+
+def _tell_usage(error: click.ClickException) -> int:
+    import io
+
+    from llem_cli.show.output import write_stderr
+
+    told = io.StringIO()
+    error.show(told)
+    write_stderr(told.getvalue())
+    return error.exit_code
 
 
 def _is_validation_error(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ from llem_core.errors import PreFlightError
 from llem_core.files import check_writable
 from llem_core.measure.energy.select import candidates
 from llem_core.measure.preflight import ask_backend
-from llem_core.measure.prompts.load import load_prompts
+from llem_core.measure.prompts.load import count_prompts
 from llem_core.plugins.problems import ask_availability
 
 
@@ -62,7 +62,7 @@ def plan(resolved: Resolved) -> Plan:
         ConfigError: the data set cannot be used.
     """
     config = resolved.config
-    prompts = load_prompts(config)
+    n_prompts = count_prompts(config)
     try:
         report = ask_backend(config)
     except PreFlightError as error:
@@ -77,9 +77,7 @@ def plan(resolved: Resolved) -> Plan:
         problems.append(str(error).rstrip("."))
     baselines_s = 2 * config.baseline.duration_seconds if config.baseline.enabled and sampler else 0
     waits_s = baselines_s + config.warmup.thermal_floor_seconds
-    return Plan(
-        resolved, report, len(prompts), sampler, why, tuple(why_not), waits_s, tuple(problems)
-    )
+    return Plan(resolved, report, n_prompts, sampler, why, tuple(why_not), waits_s, tuple(problems))
 
 
 def choose_sampler(config: ExperimentConfig, device_kind: str) -> tuple[str | None, str, list[str]]:

@@ -83,7 +83,7 @@ def run(
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other.")
-    session.verbose = verbose
+    session.started, session.verbose = True, verbose
     from llem_cli.options import Flags, Request
     from llem_cli.show.output import stdout_reserved, write_result
 

@@ -19,9 +19,11 @@ class Session:
     Attributes:
         verbose: whether errors come with their traceback.
         interruption: the signal that asked it to end, if any.
+        started: whether a command runs; before, the command line is read and help is printed.
         hint: what to do if it ends without a result; empty where there is nothing to say.
     """
 
     verbose: bool = False
     interruption: Interruption = field(default_factory=Interruption)
+    started: bool = False
     hint: str = ""

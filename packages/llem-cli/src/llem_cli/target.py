@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from llem_core.config.errors import config_error
-from llem_core.config.execution import ExecutionConfig
 from llem_core.config.layers import merge
 from llem_core.config.loader import (
     QUICKSTART,
@@ -109,8 +108,7 @@ def _study_of_one(
     document = None if known else Document("quickstart", QUICKSTART)
     config = load_experiment_config(document, experiment, user=user)
     try:
-        study = study_of(config, ExecutionConfig.model_validate(fields))
         named = {"name": overrides["name"]} if "name" in overrides else {}
-        return StudyConfig.model_validate({**dict(study), **named})
+        return StudyConfig.model_validate({**dict(study_of(config)), "execution": fields, **named})
     except ValidationError as error:
         raise config_error(error, "command line", StudyConfig) from error

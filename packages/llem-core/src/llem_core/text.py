@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 HASH_LENGTH = 16
@@ -102,7 +102,8 @@ _ACTING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def _escaped(character: str) -> str:
-    return character.encode("ascii", "backslashreplace").decode("ascii")
+    # As JSON writes it, so that JSON stays JSON.
+    return json.dumps(character)[1:-1] if character != "\x7f" else "\\u007f"
 
 
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
@@ -117,3 +118,19 @@ def without_password(text: str) -> str:
 def is_secret(name: str) -> bool:
     """Whether a key is named like one that holds a secret: ``token``, ``hf_api_key``, …"""
     return _SECRET.search(name.lower().replace("-", "_")) is not None
+
+
+def without_secrets(value: Any, name: str = "") -> Any:
+    """The value with ``…`` in place of what its keys call a secret, and of passwords in addresses.
+
+    Args:
+        value: a JSON value.
+        name: the key that it stands under.
+    """
+    if value is not None and is_secret(name):
+        return "…"
+    if isinstance(value, Mapping):
+        return {key: without_secrets(inner, str(key)) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_secrets(inner) for inner in value]
+    return without_password(value) if isinstance(value, str) else value

@@ -27,6 +27,5 @@ def llem_samplers() -> list[SamplerSpec]:
             create=_create,
             availability=codecarbon_availability,
             section=CodeCarbonConfig,
-            remedy="pip install llem-energy-codecarbon gives an estimate on any machine",
         )
     ]

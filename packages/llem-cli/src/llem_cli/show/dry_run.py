@@ -6,7 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from llem_core.config.dataset import SYNTHETIC
 from llem_core.contracts.backend import CheckReport
+from llem_core.measure.prompts.load import synthetic_lengths
+from llem_core.text import without_secrets
 from llem_core.units import format_bytes, format_duration
 
 from llem_cli.plan import Plan
@@ -21,7 +24,7 @@ def as_json(planned: Plan) -> str:
     return json.dumps(
         {
             "measurement_config_hash": config.measurement_config_hash,
-            "config": config.model_dump(mode="json"),
+            "config": without_secrets(config.model_dump(mode="json")),
             "n_prompts": planned.n_prompts,
             "device_kind": report.device_kind,
             "memory_estimate_bytes": report.memory_estimate_bytes,
@@ -59,8 +62,13 @@ def _experiment(planned: Plan) -> Block:
     block.add("backend", config.backend)
     block.add("precision", config.precision)
     block.add("prompts", f"{planned.n_prompts} of {config.dataset.source}")
-    block.add("tokens at the most", f"{config.max_input_tokens} in, {config.max_output_tokens} out")
-    dumped = config.model_dump(mode="json", exclude_defaults=True)
+    if config.dataset.source == SYNTHETIC:
+        n_in, n_out = synthetic_lengths(config)
+        block.add("tokens", f"{n_in} in, {n_out} out")
+    else:
+        n_in, n_out = config.max_input_tokens, config.max_output_tokens
+        block.add("tokens at the most", f"{n_in} in, {n_out} out")
+    dumped = without_secrets(config.model_dump(mode="json", exclude_defaults=True))
     others = {name: value for name, value in dumped.items() if name not in _MAIN}
     for path, value in _flatten(others):
         block.add(path, json.dumps(value, ensure_ascii=False))

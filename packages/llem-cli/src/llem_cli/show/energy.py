@@ -14,7 +14,7 @@ _METHODS = {"counter": "measured, energy counter", "integrated": "measured, inte
 def energy_block(result: ExperimentResult) -> Block:
     """Energy and power; every figure that is an estimate carries the word."""
     if result.energy_total_j is None:
-        return Block("Energy", f"not measured: {_reason(result)}")
+        return Block("Energy", f"not measured: {energy_reason(result)}")
     block = Block("Energy", _origin(result))
     figure = _Figures(result)
     block.add("of", _scope(result))
@@ -39,7 +39,8 @@ def energy_block(result: ExperimentResult) -> Block:
     return block
 
 
-def _reason(result: ExperimentResult) -> str:
+def energy_reason(result: ExperimentResult) -> str:
+    """Why energy was not measured, as one sentence."""
     reason = result.missing_reason("energy_total_j") or "no reason is known"
     return " ".join(reason.split()).rstrip(".") + "."
 

@@ -91,7 +91,7 @@ class LiveLine:
         """Write the text over what stands there."""
         if self.shown and (text or self._standing):
             # The last column stays free: some terminals wrap as soon as it is filled.
-            write_stderr(_CLEAR + cut(text, max(1, columns() - 1)))
+            write_stderr(cut(text, max(1, columns() - 1)), control=_CLEAR)
             self._standing = bool(text)
 
     def leave(self, text: str) -> None:

@@ -10,6 +10,9 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+from llem_core.errors import ExperimentError
+from llem_core.text import displayable, without_password
+
 _LEAST_WIDTH = 40
 _MOST_WIDTH = 100
 
@@ -26,12 +29,17 @@ def note(text: str) -> None:
     write_stderr(text + "\n")
 
 
-def write_stderr(text: str) -> None:
-    """Write to stderr; a stderr that nobody reads any more costs no measurement."""
+def write_stderr(text: str, control: str = "") -> None:
+    """Write to stderr; a stderr that nobody reads any more costs no measurement.
+
+    Args:
+        text: what is shown; nothing in it acts on the terminal.
+        control: what acts on the terminal before it.
+    """
     if sys.stderr is None:
         return
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(_printable(text, sys.stderr.encoding))
+        sys.stderr.write(control + _printable(text, sys.stderr.encoding))
         sys.stderr.flush()
 
 
@@ -47,13 +55,16 @@ def write_result(text: str) -> None:
         sys.stdout.write(_printable(text, sys.stdout.encoding) + "\n")
         sys.stdout.flush()
     except OSError as error:
-        # What is left in the buffer would be written, and fail, once more at exit.
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a file descriptor is wanted
-            os.dup2(nowhere.fileno(), 1)
+        failed = stdout_failed(error)
         if not isinstance(error, BrokenPipeError):
-            from llem_core.errors import ExperimentError
+            raise failed from error
 
-            raise ExperimentError(f"stdout cannot be written: {error.strerror}.") from error
+
+def stdout_failed(error: OSError) -> ExperimentError:
+    """Give stdout up after an error, so that it does not fail once more at exit."""
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a file descriptor is wanted
+        os.dup2(nowhere.fileno(), 1)
+    return ExperimentError(f"stdout cannot be written: {error.strerror}.")
 
 
 @contextlib.contextmanager
@@ -89,4 +100,5 @@ def _restore(kept: int) -> None:
 
 
 def _printable(text: str, encoding: str | None) -> str:
+    text = displayable(without_password(text))
     return text.encode(encoding or "utf-8", "replace").decode(encoding or "utf-8")

@@ -9,6 +9,7 @@ from typing import Any
 from llem_core.errors import PreFlightError
 from llem_core.measure.preflight import ask_backend
 from llem_core.study.preflight import StudyProblem, StudyReport
+from llem_core.text import without_secrets
 from llem_core.units import format_bytes, format_duration
 
 from llem_cli.plan import choose_sampler
@@ -69,7 +70,7 @@ def as_json(target: Target, report: StudyReport) -> str:
                 {
                     "config_hash": config.measurement_config_hash,
                     "label": study.label(config.measurement_config_hash),
-                    "config": config.model_dump(mode="json"),
+                    "config": without_secrets(config.model_dump(mode="json")),
                 }
                 for config in study.experiments
             ],

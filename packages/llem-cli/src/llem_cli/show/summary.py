@@ -10,7 +10,7 @@ from llem_core.results.experiment import ExperimentResult
 from llem_core.results.latency import LatencyStatistics
 from llem_core.units import format_bytes, format_duration, format_si
 
-from llem_cli.show.energy import energy_block
+from llem_cli.show.energy import energy_block, energy_reason
 from llem_cli.show.output import relative
 from llem_cli.show.table import Block, rate, render
 
@@ -112,7 +112,10 @@ def _compute(result: ExperimentResult) -> Block:
 
 
 def _warnings(result: ExperimentResult) -> Block:
-    block = Block("Warnings", items=list(result.measurement_warnings))
+    # The block on energy gives this reason already.
+    said = f"Energy was not measured: {energy_reason(result)}"
+    warnings = [text for text in result.measurement_warnings if " ".join(text.split()) != said]
+    block = Block("Warnings", items=warnings)
     if block.items and result.energy_method == "estimated":
         block.remark = "(all energies and powers in them are estimated)"
     return block

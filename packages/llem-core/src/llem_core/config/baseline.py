@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from llem_core.contracts.config import StrictModel
 
 
-class BaselineConfig(BaseModel):
+class BaselineConfig(StrictModel):
     """Idle power, measured before the model is loaded and again with it loaded.
 
     The loaded one is subtracted for the adjusted energy; gross energy is always reported.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     enabled: bool = Field(True, description="Measure the baselines.")
     duration_seconds: float = Field(

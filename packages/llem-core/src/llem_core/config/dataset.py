@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
+
+from llem_core.config.warmup import Count
+from llem_core.contracts.config import StrictModel
 
 BUNDLED = "bundled"
 SYNTHETIC = "synthetic"
@@ -19,14 +20,12 @@ INLINE = "inline"
 HUB_PREFIX = "hf:"
 
 
-class DatasetConfig(BaseModel):
+class DatasetConfig(StrictModel):
     """Where prompts come from.
 
     A plain string stands for ``{source: <string>}``, a list of texts for
     ``{source: inline, prompts: <list>}``.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     source: str = Field(
         BUNDLED,
@@ -38,10 +37,10 @@ class DatasetConfig(BaseModel):
     prompts: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
         None, min_length=1, description="Inline: the prompts themselves."
     )
-    input_tokens: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+    input_tokens: Count | None = Field(
         None, description="Synthetic: tokens of each prompt; max_input_tokens if not given."
     )
-    output_tokens: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+    output_tokens: Count | None = Field(
         None, description="Synthetic: tokens of each output; max_output_tokens if not given."
     )
     split: str | None = Field(None, description="Hub data set: its split; `train` if not given.")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from llem_core.contracts.config import StrictModel
 from llem_core.units import from_milli
 
 
-class EnergyConfig(BaseModel):
+class EnergyConfig(StrictModel):
     """How energy is measured."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     sampler: str | None = Field(
         "auto",

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from llem_core.config.yaml import Location
 from llem_core.errors import ConfigError
 from llem_core.plugins import plugins
-from llem_core.text import nearest
+from llem_core.text import nearest, without_secrets
 
 _MOST_SHOWN = 10
 
@@ -87,11 +87,12 @@ def _message(detail: ErrorDetails, root: type[BaseModel]) -> str:
     message = detail["msg"].removeprefix("Value error, ").rstrip(".")
     if kind in {"value_error", "unknown_key", "unknown_backend", "unknown_sampler"}:
         return message
-    return f"{message[:1].lower()}{message[1:]}, not {_shown(detail['input'])}"
+    name = str(detail["loc"][-1]) if detail["loc"] else ""
+    return f"{message[:1].lower()}{message[1:]}, not {_shown(detail['input'], name)}"
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
+def _shown(value: Any, name: str) -> str:
+    text = repr(without_secrets(value, name))
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from llem_core.contracts.config import StrictModel
 
 CycleOrder = Literal["sequential", "interleaved", "shuffled"]
-CYCLE_ORDERS: tuple[CycleOrder, ...] = ("sequential", "interleaved", "shuffled")
 
 
-class ExecutionConfig(BaseModel):
+class ExecutionConfig(StrictModel):
     """How a study is run. Nothing here enters ``study_design_hash``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     n_cycles: Annotated[int, Field(strict=True, ge=1, le=10_000)] = Field(
         1, description="Repetitions of every experiment."
@@ -33,6 +32,7 @@ class ExecutionConfig(BaseModel):
     experiment_timeout_seconds: float = Field(
         7200.0,
         gt=0,
+        le=31_536_000,
         description="An experiment that takes longer is killed with all that it started (s).",
     )
     max_experiments: Annotated[int, Field(strict=True, ge=1)] = Field(

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -21,15 +20,21 @@ from llem_core.config.dataset import DatasetConfig
 from llem_core.config.energy import EnergyConfig
 from llem_core.config.sections import DEFAULT_BACKEND, bind, resolve
 from llem_core.config.warmup import Count, WarmupConfig
-from llem_core.contracts.config import BackendSection, DecoderConfig, LoRAConfig, Section
+from llem_core.contracts.config import (
+    BackendSection,
+    DecoderConfig,
+    LoRAConfig,
+    Section,
+    StrictModel,
+)
 from llem_core.contracts.workload import Precision, Workload
 from llem_core.plugins import plugins
-from llem_core.text import canonical_json, short_hash
+from llem_core.text import canonical_json, short_hash, without_password
 
 _BoundSection = Annotated[SerializeAsAny[Section], BeforeValidator(bind)]
 
 
-class ExperimentConfig(BaseModel):
+class ExperimentConfig(StrictModel):
     """One configuration, measured once, in one process.
 
     Beside the fields below, an experiment has one section per backend, sampler or sink, named
@@ -42,9 +47,7 @@ class ExperimentConfig(BaseModel):
     """
 
     # Extras are the plugins' sections; `resolve` and `bind` refuse every other key.
-    model_config = ConfigDict(
-        extra="allow", frozen=True, protected_namespaces=(), allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="allow", defer_build=False, protected_namespaces=())
     __pydantic_extra__: dict[str, _BoundSection]
 
     model: str = Field(
@@ -85,6 +88,16 @@ class ExperimentConfig(BaseModel):
     @classmethod
     def _resolve(cls, data: Any) -> Any:
         return resolve(data, _CORE_FIELDS) if isinstance(data, dict) else data
+
+    @field_validator("model")
+    @classmethod
+    def _model_has_no_password(cls, model: str) -> str:
+        if without_password(model) != model:
+            raise ValueError(
+                "an address with a user's name or password in it cannot name a model, since names "
+                "stand in files and messages; give a hub id, or a local path"
+            )
+        return model
 
     @field_validator("backend")
     @classmethod

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
+from llem_core.contracts.config import StrictModel
 from llem_core.text import short_hash
 
 STUDY_KEYS = frozenset({"name", "base", "sweep", "experiments", "execution"})
@@ -28,24 +29,20 @@ NAME = re.compile(r"\w[\w.+-]*")
 LONGEST_NAME = 100
 
 
-class SkippedConfig(BaseModel):
+class SkippedConfig(StrictModel):
     """A combination of the sweep that is no valid experiment, and why."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     label: str = Field(description="What varies, as `path=value, path=value`.")
     fields: dict[str, Any] = Field(description="The combination's raw fields.")
     reason: str = Field(description="Why it is no valid experiment.")
 
 
-class StudyConfig(BaseModel):
+class StudyConfig(StrictModel):
     """A study whose sweep has been expanded and validated.
 
     Attributes:
         labels: what varies between the experiments, by ``measurement_config_hash``.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     name: str = Field(
         "study",

@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from llem_core.config.energy import EnergyConfig
 from llem_core.config.errors import config_error
 from llem_core.config.yaml import read_yaml
+from llem_core.contracts.config import StrictModel
 
 
-class UserConfig(BaseModel):
+class UserConfig(StrictModel):
     """Defaults of one user on one machine; every field is optional."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     output: Path = Field(Path("results"), description="Folder that results are written to.")
     config_gap_seconds: float | None = Field(

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Count = Annotated[int, Field(strict=True, ge=1)]
+from llem_core.contracts.config import StrictModel
+
+Count = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
 
 
-class WarmupConfig(BaseModel):
+class WarmupConfig(StrictModel):
     """Running in before anything is measured.
 
     The unit is one batch of the measured shape, which is one prompt at batch size 1. One
     batch is repeated, the largest unless the backend says otherwise, so that its latencies are
     comparable. Its prompts are as long as measured ones, and none of them is one.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     enabled: bool = Field(True, description="Warm up at all.")
     n_warmup: Count = Field(
@@ -44,5 +44,6 @@ class WarmupConfig(BaseModel):
     thermal_floor_seconds: float = Field(
         0.0,
         ge=0,
+        le=86_400,
         description="Wait between warm-up and measurement (s); it lets the device cool again.",
     )

@@ -2,12 +2,75 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+import functools
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 
-class Section(BaseModel):
+class StrictModel(BaseModel):
+    """Base of everything that a user writes: unknown keys are errors, and so are mixed-up types.
+
+    A truth value is no number: YAML reads ``yes``, ``no``, ``on`` and ``off`` as truth values, and
+    pydantic would take them for 1 and 0. A number beyond 64 bits is a mistake, too.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        # Most models of the installed plugins are not used in a run; building one takes time.
+        defer_build=True,
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _values_are_what_they_seem(cls, value: Any, info: ValidationInfo) -> Any:
+        if type(value) is int and abs(value) >= 2**63:
+            raise ValueError("the number is beyond 64 bits; write a smaller one")
+        if isinstance(value, bool | list | tuple | dict):
+            annotation: Any = cls.model_fields[info.field_name or ""].annotation
+            if _has_truth_value(value) and not _takes_any(annotation):
+                raise ValueError(
+                    f"{value!r:.60} is a truth value (YAML reads yes, no, on and off as such), "
+                    "which this field does not take; write what you mean, a text in quotes"
+                )
+        return value
+
+
+def _has_truth_value(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_truth_value, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_has_truth_value, value))
+    return isinstance(value, bool)
+
+
+_NO_TRUTH_VALUES = (int, float, complex, str, type(None), Ellipsis)
+
+
+@functools.cache
+def _takes_any(annotation: Any) -> bool:
+    """Whether a truth value may stand somewhere in a value of this type."""
+    if get_origin(annotation) is Literal:
+        return any(isinstance(argument, bool) for argument in get_args(annotation))
+    arguments = get_args(annotation)
+    if arguments:
+        return any(map(_takes_any, arguments))
+    # A nested model looks at its own fields.
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return is_model or annotation not in _NO_TRUTH_VALUES
+
+
+class Section(StrictModel):
     """Base of a plugin's section: the mapping under the plugin's name in an experiment file.
 
     Give every field a ``description`` that has its unit; it becomes the reference page.
@@ -23,16 +86,8 @@ class Section(BaseModel):
             path: str = Field("/run/meter", description="File the meter writes watts to.")
     """
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        # A default written as 0 in a float field must hash like the 0.0 of a user's file.
-        validate_default=True,
-        # Most sections of the installed plugins are not used in a run; building one takes time.
-        defer_build=True,
-        protected_namespaces=(),
-    )
+    # A default written as 0 in a float field must hash like the 0.0 of a user's file.
+    model_config = ConfigDict(validate_default=True, protected_namespaces=())
 
 
 class BackendSection(Section):

@@ -97,5 +97,13 @@ def _cell(content: Mapping[str, Any], field: str, part: str) -> Any:
 
 def _line(cells: Any) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode()
+    csv.writer(text, lineterminator="\n").writerow(map(_harmless, cells))
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _harmless(cell: Any) -> Any:
+    """A text that a spreadsheet would run as a formula gets an apostrophe, which makes it text."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -21,7 +21,7 @@ from llem_core.errors import LLEMError, PreFlightError
 from llem_core.files import check_writable
 from llem_core.measure.energy.select import candidates
 from llem_core.measure.preflight import ask_backend
-from llem_core.measure.prompts.load import load_prompts
+from llem_core.measure.prompts.load import count_prompts
 from llem_core.plugins import plugins
 from llem_core.plugins.problems import ask_availability
 from llem_core.study.pace import StudyEstimate, estimate_seconds
@@ -190,7 +190,7 @@ class _Check:
         # A set with enough prompts for the most has enough for the fewer.
         for config in sorted(configs, key=lambda config: -config.n):
             try:
-                load_prompts(config)
+                count_prompts(config)
             except LLEMError as error:
                 label = self.study.label(config.measurement_config_hash)
                 self.problems.setdefault(str(error).rstrip("."), []).append(label)

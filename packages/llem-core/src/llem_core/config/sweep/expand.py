@@ -22,6 +22,7 @@ from llem_core.config.sweep.labels import Labels
 from llem_core.config.yaml import Document
 from llem_core.errors import ConfigError, LLEMError, PreFlightError
 from llem_core.plugins import plugins
+from llem_core.text import without_secrets
 
 _MOST_REASONS = 5
 
@@ -132,7 +133,9 @@ def _validate(
     return Expansion(
         experiments=tuple(found.values()),
         skipped=tuple(
-            SkippedConfig(label=labels.of(c.point), fields=c.fields(), reason=reason)
+            SkippedConfig(
+                label=labels.of(c.point), fields=without_secrets(c.fields()), reason=reason
+            )
             for c, reason in failed
         ),
         labels=labels.unique({name: same[0] for name, same in points.items()}, found),
@@ -203,9 +206,9 @@ def several_backends(backends: Iterable[str]) -> str:
     """Why backends that need environments of their own cannot run in one study here."""
     return (
         f"it has the backends {' and '.join(backends)}, which need environments that exclude each "
-        "other, and there is not one for each. A study with several backends needs an entry in "
-        "`environments` for each that is not installed here, or a Docker runner that gives each "
-        "its own container; without them, write a study for each backend"
+        "other, and there is not one for each. An entry in `environments` for each, or a Docker "
+        "runner that gives each its own container, is the way to come; until then, write a study "
+        "for each backend"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llem_core.config.experiment import ExperimentConfig
+from llem_core.text import without_secrets
 
 _LONGEST_VALUE = 40
 _MOST_NAMED = 3
@@ -37,7 +38,9 @@ class Labels:
     def of(self, point: Mapping[str, Any]) -> str:
         """The label of one combination."""
         return ", ".join(
-            f"{path}={_value(value)}" for path, value in point.items() if path in self._varying
+            f"{path}={_value(path, value)}"
+            for path, value in point.items()
+            if path in self._varying
         )
 
     def unique(
@@ -68,7 +71,8 @@ class Labels:
         return f"{len(points)} combinations are the same experiment: {shown}{more}"
 
 
-def _value(value: Any) -> str:
+def _value(path: str, value: Any) -> str:
+    value = without_secrets(value, path.rpartition(".")[2])
     if type(value) is int:
         return str(value)
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

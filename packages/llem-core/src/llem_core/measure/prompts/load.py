@@ -59,6 +59,18 @@ def load_prompts(config: ExperimentConfig) -> list[Prompt]:
     ]
 
 
+def count_prompts(config: ExperimentConfig) -> int:
+    """How many prompts ``load_prompts`` would give; synthetic ones are not made for it.
+
+    Raises:
+        ConfigError: as ``load_prompts``.
+    """
+    if config.dataset.source == SYNTHETIC:
+        synthetic_lengths(config)
+        return config.n
+    return len(load_prompts(config))
+
+
 def fingerprint(prompts: list[Prompt]) -> str:
     """SHA-256 over the prompts and their limits, as hexadecimal digits."""
     digest = hashlib.sha256()
@@ -80,7 +92,12 @@ class _Item:
         return most if self.max_new_tokens is None else min(most, self.max_new_tokens)
 
 
-def _synthetic(config: ExperimentConfig) -> list[Prompt]:
+def synthetic_lengths(config: ExperimentConfig) -> tuple[int, int]:
+    """Tokens of each synthetic prompt and of each output.
+
+    Raises:
+        ConfigError: the data set asks for more than the experiment allows.
+    """
     input_tokens = config.dataset.input_tokens or config.max_input_tokens
     output_tokens = config.dataset.output_tokens or config.max_output_tokens
     for name, tokens, most in (
@@ -91,6 +108,11 @@ def _synthetic(config: ExperimentConfig) -> list[Prompt]:
             raise ConfigError(
                 f"dataset.{name} is {tokens}, above max_{name} ({most}); raise max_{name}."
             )
+    return input_tokens, output_tokens
+
+
+def _synthetic(config: ExperimentConfig) -> list[Prompt]:
+    input_tokens, output_tokens = synthetic_lengths(config)
     return [
         Prompt(index, None, output_tokens, synthetic_tokens=input_tokens, exact_output=True)
         for index in range(config.n)
