@@ -280,15 +280,6 @@ def test_a_card_without_a_counter_that_sees_all_the_time_is_told_one_length(
     assert ("a window of 1 min 23 s would make it 1%" in text) == (duration_s < 83)
 
 
-def test_processes_of_another_container_are_strangers_only_if_they_were_there_before() -> None:
-    from llem_energy_nvml.processes import strangers
-
-    unknown = 999_999_999
-    assert strangers([unknown], at_start=[]) == ()
-    assert strangers([unknown], at_start=[unknown])[0].startswith("999999999 ")
-    assert strangers([1], at_start=[], own=999_999_998)[0].startswith("1 ")
-
-
 @pytest.mark.parametrize("refresh_s", [0.1, 0.02, None])
 @pytest.mark.parametrize("curve", [Constant(300.0), Square(100.0, 500.0, 0.37)], ids=str)
 def test_the_energy_of_any_interval_is_within_its_stated_uncertainty(

@@ -3,9 +3,8 @@ import sys
 import threading
 
 import pytest
+from llem_core.meters import Periodic
 from llem_energy_zeus.hooks import llem_samplers
-from llem_energy_zeus.periodic import Periodic
-from llem_energy_zeus.processes import list_strangers
 from llem_energy_zeus.wraps import WrapCounter
 
 
@@ -43,38 +42,6 @@ def test_polling_a_zone_that_is_gone_is_quiet_but_reading_it_is_not(tmp_path):
     counter.poll()
     with pytest.raises(FileNotFoundError):
         counter.get_num_wraparounds()
-
-
-def make_process(proc, pid, parent, name):
-    folder = proc / str(pid)
-    folder.mkdir()
-    (folder / "stat").write_text(f"{pid} ({name}) S {parent} 1 1 0")
-    (folder / "comm").write_text(name + "\n")
-
-
-@pytest.fixture
-def proc(tmp_path):
-    for pid, parent, name in [
-        (1, 0, "init"),
-        (10, 1, "shell"),
-        (20, 10, "llem"),
-        (30, 20, "worker (of us)"),
-        (40, 10, "somebody else"),
-    ]:
-        make_process(tmp_path, pid, parent, name)
-    return tmp_path
-
-
-def test_strangers_are_those_outside_the_family(proc):
-    pids = [40, 30, 20, 10, 1, 99]
-    assert list_strangers(lambda: pids, 20, proc) == ("40 somebody else", "99 unknown")
-
-
-def test_processes_that_cannot_be_listed_are_none(proc):
-    def refuse():
-        raise OSError("no permission")
-
-    assert list_strangers(refuse, 20, proc) == ()
 
 
 def test_a_periodic_thread_calls_until_it_is_stopped():

@@ -220,7 +220,7 @@ def test_other_processes_and_notes_are_told():
     sampler.begin("w")
     device.monitor.counts["gpu_energy"] += 1.0
     reading = sampler.end("w")
-    assert reading.domains[0].shared_with == (f"{2**22 + 1} unknown",)
+    assert reading.domains[0].shared_with == (f"{2**22 + 1} (of another container or user)",)
     assert reading.warnings == ("MIG is enabled.",)
 
 

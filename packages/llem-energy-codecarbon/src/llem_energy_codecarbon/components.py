@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from llem_core.contracts import DomainKind, EnergyMethod
-from llem_core.meters import NVML_COUNTER, RAPL_COUNTER, CounterFacts
+from llem_core.meters import (
+    NVML_COUNTER,
+    RAPL_COUNTER,
+    WHOLE_BOARD,
+    CounterFacts,
+    MigBoard,
+    mig_board,
+)
 from llem_core.units import kwh_to_joules
 
 RAPL = replace(RAPL_COUNTER, limit_w=16_000.0)
@@ -31,6 +38,7 @@ class Domain:
         label: what a person calls it.
         method: how its energy is obtained.
         meter: facts of its meter; ``None`` for an estimate.
+        parts: MIG instances of a board.
     """
 
     name: str
@@ -38,6 +46,7 @@ class Domain:
     label: str | None
     method: EnergyMethod
     meter: CounterFacts | None = None
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +152,11 @@ class Board:
         meter = replace(NVML_COUNTER, limit_w=None if limit_w is None else float(limit_w))
         method: EnergyMethod = "counter" if self._has_counter else "integrated"
         label = static.get("name")
-        if _has_mig(device):
+        mig = _mig(device)
+        if mig.enabled:
             # CodeCarbon does not tell instances apart: the joules are those of all of them.
-            label = f"{label}, all MIG instances together"
-        self.domains = (Domain(self._name, "gpu", label, method, meter),)
+            label = f"{label}, {WHOLE_BOARD}"
+        self.domains = (Domain(self._name, "gpu", label, method, meter, mig.instances),)
 
     def start(self) -> None:
         """Forget what was before."""
@@ -169,14 +179,12 @@ class Board:
         return None if power_w > 0 else "its power could not be read during the window"
 
 
-def _has_mig(device: Any) -> bool:
+def _mig(device: Any) -> MigBoard:
     try:
         import pynvml
-
-        mode = pynvml.nvmlDeviceGetMigMode(device.handle)[0]
-        return bool(mode == pynvml.NVML_DEVICE_MIG_ENABLE)
-    except Exception:  # noqa: BLE001 - most boards have no MIG, and AMD's handles are not NVML's
-        return False
+    except ImportError:  # AMD's boards are read without it
+        return MigBoard()
+    return mig_board(pynvml, getattr(device, "handle", None))
 
 
 class Chip:

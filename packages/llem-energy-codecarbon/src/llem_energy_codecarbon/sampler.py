@@ -14,13 +14,12 @@ from llem_core.contracts import (
     UncertaintyComponent,
 )
 from llem_core.errors import EnergyError
-from llem_core.meters import counter_budget, counter_fault, integral_budget
+from llem_core.meters import Periodic, counter_budget, counter_fault, integral_budget
 
 from llem_energy_codecarbon.components import Domain
 from llem_energy_codecarbon.config import CodeCarbonConfig
 from llem_energy_codecarbon.ledger import Ledger, State, Total
 from llem_energy_codecarbon.opening import Opened, open_components
-from llem_energy_codecarbon.periodic import Periodic
 from llem_energy_codecarbon.quiet import LogCatcher
 
 
@@ -174,4 +173,5 @@ def _reading(
         label=domain.label,
         resolution_j=resolution_j,
         uncertainty=uncertainty,
+        parts=domain.parts,
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pynvml
+from llem_core.meters import THROTTLE_CALLS, mig_board, throttle_names
 from llem_core.units import from_milli
 
 from llem_energy_nvml.sensor import PowerField, assumed_sensor, power_field
@@ -13,17 +14,8 @@ from llem_energy_nvml.sensor import PowerField, assumed_sensor, power_field
 T = TypeVar("T")
 MEGA = 1e6
 POWER_INSTANT = 186
-_THROTTLE_NAMES = {
-    0x1: "gpu_idle",
-    0x2: "applications_clocks_setting",
-    0x4: "sw_power_cap",
-    0x8: "hw_slowdown",
-    0x10: "sync_boost",
-    0x20: "sw_thermal_slowdown",
-    0x40: "hw_thermal_slowdown",
-    0x80: "hw_power_brake_slowdown",
-    0x100: "display_clock_setting",
-}
+_OF_GPU, _OF_MODULE = 0, 1
+"""Scopes of the power field: the GPU, and the whole module with its processor and memory."""
 
 
 class Device:
@@ -43,7 +35,8 @@ class Device:
         has_counter: whether there is a total-energy counter.
         field: what ``power_w`` really reads.
         sensor: facts of the sensors.
-        mig: whether MIG is on.
+        mig: whether MIG is on, and its instances.
+        module: whether counter and power are of a module that the GPU shares with a processor.
     """
 
     def __init__(self, index: int) -> None:
@@ -56,11 +49,13 @@ class Device:
             lambda: pynvml.nvmlDeviceGetArchitecture(self._handle)
         )
         self.has_counter = self.energy_j() is not None
-        self._instant = self._instant_w() is not None
+        # The counter of a superchip (GH200, GB200) is the module's; its power field tells both.
+        self.module = self.has_counter and self._instant_w(_OF_MODULE) is not None
+        self._scope = _OF_MODULE if self.module else _OF_GPU
+        self._instant = self._instant_w(self._scope) is not None
         self.field: PowerField = power_field(self._instant, self.architecture, self.name)
         self.sensor = assumed_sensor(self.field, self.architecture, self.name)
-        mode = _told(lambda: pynvml.nvmlDeviceGetMigMode(self._handle))
-        self.mig = bool(mode and mode[0] == pynvml.NVML_DEVICE_MIG_ENABLE)
+        self.mig = mig_board(pynvml, self._handle)
 
     def energy_j(self) -> float | None:
         """Energy since the driver was loaded (J): ``nvmlDeviceGetTotalEnergyConsumption``."""
@@ -70,7 +65,7 @@ class Device:
     def power_w(self) -> float | None:
         """Power (W), from the field that ``field`` names."""
         if self._instant:
-            return self._instant_w()
+            return self._instant_w(self._scope)
         power_mw = _supported(lambda: pynvml.nvmlDeviceGetPowerUsage(self._handle))
         return None if power_mw is None else from_milli(power_mw)
 
@@ -97,10 +92,13 @@ class Device:
         mhz = _told(lambda: pynvml.nvmlDeviceGetClockInfo(self._handle, kind))
         return None if mhz is None else mhz * MEGA
 
-    def throttle_reasons(self) -> tuple[str, ...]:
-        """Names of what lowers the clocks now."""
-        bits = _told(lambda: pynvml.nvmlDeviceGetCurrentClocksEventReasons(self._handle))
-        return tuple(name for bit, name in _THROTTLE_NAMES.items() if (bits or 0) & bit)
+    def throttle_reasons(self) -> tuple[str, ...] | None:
+        """Names of what lowers the clocks now; ``None`` where the driver does not tell."""
+        for call in THROTTLE_CALLS:
+            bits = _told(lambda call=call: getattr(pynvml, call)(self._handle))  # type: ignore[misc]
+            if bits is not None:
+                return throttle_names(int(bits))
+        return None
 
     def process_ids(self) -> tuple[int, ...]:
         """Processes with a compute or graphics context on the device, this one included."""
@@ -110,9 +108,15 @@ class Device:
         ]
         return tuple(sorted({int(process.pid) for process in found}))
 
-    def _instant_w(self) -> float | None:
-        values = _supported(lambda: pynvml.nvmlDeviceGetFieldValues(self._handle, [POWER_INSTANT]))
-        if values is None or values[0].nvmlReturn != pynvml.NVML_SUCCESS:
+    @property
+    def label(self) -> str:
+        """The product's name, with what the energy is of where that is more than the GPU."""
+        return f"{self.name} (module: GPU, processor and memory)" if self.module else self.name
+
+    def _instant_w(self, scope: int) -> float | None:
+        asked = [(POWER_INSTANT, scope)]
+        values = _supported(lambda: pynvml.nvmlDeviceGetFieldValues(self._handle, asked))
+        if not values or values[0].nvmlReturn != pynvml.NVML_SUCCESS:
             return None
         return from_milli(values[0].value.uiVal)
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from llem_core.contracts import DomainReading, UncertaintyComponent
-from llem_core.meters import GPU_GAIN_HALF_WIDTH, clock_rate, edges, gain, quantisation
+from llem_core.meters import GPU_GAIN_HALF_WIDTH, MIG_REFUSED, clock_rate, edges, gain, quantisation
 from llem_core.units import MILLI
 
 from llem_energy_nvml.account import Powers, Window, counted
@@ -35,12 +35,8 @@ class Observed:
 def domain_reading(seen: Observed) -> DomainReading:
     """The reading of one device: by counter if it has one, else by integrating power."""
     device, window = seen.track.device, seen.window
-    if device.mig:
-        return _missing(
-            seen,
-            "MIG is on, and the board's energy cannot be told apart between its instances; turn "
-            "MIG off, or measure the whole board with the sampler zeus",
-        )
+    if device.mig.enabled:
+        return _missing(seen, MIG_REFUSED)
     error = seen.start.error or seen.end.error
     if error:
         return _missing(
@@ -84,7 +80,7 @@ def _counted(
             kind="gpu",
             energy_j=found.energy_j,
             method="counter",
-            label=device.name,
+            label=device.label,
             resolution_j=MILLI,
             uncertainty=(
                 edges(found.edges_j),
@@ -126,7 +122,7 @@ def _integrated(seen: Observed, integral: Integral | None) -> DomainReading:
             kind="gpu",
             energy_j=integral.energy_j,
             method="integrated",
-            label=device.name,
+            label=device.label,
             uncertainty=(
                 UncertaintyComponent("sampling", integral.sampling_j, growth="root"),
                 UncertaintyComponent("averaging", integral.averaging_j, common_to_devices=True),
@@ -166,7 +162,7 @@ def _missing(seen: Observed, reason: str, integral: Integral | None = None) -> D
         energy_j=None,
         method="counter" if device.has_counter else "integrated",
         reason=reason,
-        label=device.name,
+        label=device.label,
         cross_check_j=integral.energy_j if integral else None,
         cross_check_method="integrated" if integral else None,
     )

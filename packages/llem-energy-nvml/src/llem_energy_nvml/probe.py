@@ -96,10 +96,16 @@ def probe_device(
     if values["update_s"] is None:
         values["update_s"] = stepped.pop("update_s", None)
         if values["update_s"] is None:
-            reasons["update_s"] = "the power did not change while the device was idle"
+            reasons["update_s"] = (
+                "the power did not change while the device was idle"
+                if power.values
+                else "it has no power field"
+            )
     for name in ("window_s", "lag_s", "counter_lag_s"):
         values[name] = stepped.get(name)
-        if values[name] is None:
+        if values[name] is None and not power.values and name != "counter_lag_s":
+            reasons[name] = "it has no power field"
+        elif values[name] is None:
             reasons[name] = "the step of the load was not clear" if load else _NO_LOAD
     return Passport(
         uuid=device.uuid,
@@ -131,6 +137,8 @@ def _step_response(device: Device, clock: Clock, load: Load) -> dict[str, float]
     """What steps of the load tell; without what they do not."""
     first = _one_step(device, clock, load, STEP_S)
     found: dict[str, float] = {}
+    if not first.power.values:
+        return found
     low_w, high_w = first.low_w, first.power.values[-1]
     if high_w - low_w < max(0.1 * low_w, 5.0):
         return found
@@ -180,7 +188,7 @@ def _one_step(device: Device, clock: Clock, load: Load, length_s: float) -> _Ste
         power, counter = watch(device, clock, length_s)
     finally:
         load.off()
-    return _Step(at_s, idle.values[-1], power, before, counter)
+    return _Step(at_s, idle.values[-1] if idle.values else 0.0, power, before, counter)
 
 
 def _counter_lag_s(step: _Step) -> float | None:

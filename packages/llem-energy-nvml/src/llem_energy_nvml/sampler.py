@@ -15,7 +15,7 @@ from llem_core.contracts import (
     SamplerSettings,
 )
 from llem_core.errors import EnergyError
-from llem_core.meters import VisibleGpus, visible_gpus
+from llem_core.meters import VisibleGpus, other_processes, visible_gpus
 
 from llem_energy_nvml.account import Window
 from llem_energy_nvml.clock import Clock, RealClock
@@ -26,7 +26,6 @@ from llem_energy_nvml.doubts import reading_warnings
 from llem_energy_nvml.edges import Edge, edge_at, find_edges
 from llem_energy_nvml.facts import sensor_facts
 from llem_energy_nvml.passports import Passports
-from llem_energy_nvml.processes import strangers
 from llem_energy_nvml.track import Track
 
 
@@ -162,6 +161,9 @@ class NvmlSampler(EnergySampler):
 
     def _find_devices(self, count: int) -> None:
         self._tracks, self._lost = [], []
+        # A card that cannot be opened keeps its place in the order that indices count.
+        uuids: list[str] = []
+        names: list[str] = []
         for index in range(count):
             try:
                 device = Device(index)
@@ -170,16 +172,16 @@ class NvmlSampler(EnergySampler):
                 self._lost.append(
                     DomainReading(f"gpu:{index}", "gpu", None, "counter", reason=reason)
                 )
+                uuids.append(f"gpu:{index}")
+                names.append("")
                 continue
+            uuids.append(device.uuid)
+            names.append(device.name)
             if self._section.passport:
                 device.sensor = self._passports.sensor(device, self._driver)
             self._tracks.append(Track(device, self._clock))
         devices = [track.device for track in self._tracks]
-        self._visible = visible_gpus(
-            os.environ,
-            [device.uuid for device in devices],
-            [device.name for device in devices],
-        )
+        self._visible = visible_gpus(os.environ, uuids, names)
         self._at_start = {device.uuid: device.process_ids() for device in devices}
 
     def _interval_s(self) -> float:
@@ -221,6 +223,7 @@ class NvmlSampler(EnergySampler):
         uuids = self._visible.uuids
         return replace(
             reading,
-            shared_with=strangers(pids, self._at_start[device.uuid]),
+            parts=device.mig.instances,
+            shared_with=other_processes(pids, self._at_start[device.uuid]),
             visible=None if uuids is None else device.uuid in uuids,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,7 @@ _AMPERE = 7
 _TURING = 6
 _VOLTA = 5
 _HOPPER = 9
+_GA100 = frozenset({"A100", "A100X", "A30", "A30X", "A800"})
 FIELD_NAMES: dict[PowerField, str] = {
     "instant": "POWER_INSTANT (field 186)",
     "legacy_instantaneous": "nvmlDeviceGetPowerUsage",
@@ -53,8 +55,13 @@ def power_field(instant: bool, architecture: int | None, name: str) -> PowerFiel
     """Say what the power field in use really is (arXiv 2312.02741, table of architectures)."""
     if instant:
         return "instant"
-    averaged = architecture is None or (architecture >= _AMPERE and "A100" not in name)
+    averaged = architecture is None or (architecture >= _AMPERE and not _is_ga100(name))
     return "legacy_average" if averaged else "legacy_instantaneous"
+
+
+def _is_ga100(name: str) -> bool:
+    """Whether the board has A100's chip, by the whole words of its name: an RTX A1000 has not."""
+    return not _GA100.isdisjoint(re.split(r"[^A-Za-z0-9]+", name))
 
 
 def assumed_sensor(field: PowerField, architecture: int | None, name: str) -> Sensor:
@@ -63,7 +70,7 @@ def assumed_sensor(field: PowerField, architecture: int | None, name: str) -> Se
         return Sensor(window_s=1.0)
     if architecture is not None and architecture <= _VOLTA:
         return Sensor(update_s=0.02, window_s=0.01)
-    if "A100" in name or (architecture is not None and architecture >= _HOPPER):
+    if _is_ga100(name) or (architecture is not None and architecture >= _HOPPER):
         return Sensor(window_s=0.025)
     return Sensor()
 

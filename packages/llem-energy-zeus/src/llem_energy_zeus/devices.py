@@ -29,6 +29,7 @@ class Domain:
         counter: facts of its counter.
         sampled_well: whether its power samples may be integrated: the instant field may, and
             the one that averages over the last second lags too far behind.
+        parts: MIG instances of a board.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Domain:
     source: Source
     counter: CounterFacts
     sampled_well: bool = False
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Device:
         broken: why it cannot be read.
         list_pids: lists the processes on it.
         notes: sentences that every reading of it must carry.
+        at_start: processes that were on it when the sampler was started.
     """
 
     index: int
@@ -58,6 +61,7 @@ class Device:
     broken: str | None = None
     list_pids: Callable[[], list[int]] | None = None
     notes: tuple[str, ...] = ()
+    at_start: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -65,7 +69,7 @@ class Window:
     """A window that is open on a device: why it failed to open, and who else was there."""
 
     failed: str | None = None
-    strangers: set[str] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
 
 
 def begin(device: Device, window: str) -> str | None:

@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from llem_core.meters import NVML_COUNTER, RAPL_COUNTER, RAPL_DRAM_COUNTER
+from llem_core.meters import NVML_COUNTER, RAPL_COUNTER, RAPL_DRAM_COUNTER, WHOLE_BOARD, mig_board
 
 from llem_energy_zeus.config import ZeusConfig
 from llem_energy_zeus.devices import Device, Domain
@@ -66,6 +66,8 @@ def open_devices(config: ZeusConfig) -> Opened:
 def _open_gpus(
     gpus: Any, monitor_class: Any, config: ZeusConfig, facts: dict[str, object]
 ) -> tuple[list[Device], list[PowerReader]]:
+    import pynvml
+
     devices, readers = [], []
     for index in range(0 if gpus is None else len(gpus)):
         name, label = _identify(gpus, index)
@@ -74,10 +76,13 @@ def _open_gpus(
         )
         reader = _power_reader(gpus, index, name) if config.power_samples else None
         field = None if reader is None else reader[1]
-        domain = Domain(name, "gpu", label, "gpu_energy", counter, field == "instant")
+        handle = gpus.gpus[index].handle
+        mig = mig_board(pynvml, handle)
+        domain = Domain(
+            name, "gpu", label, "gpu_energy", counter, field == "instant", mig.instances
+        )
         broken = _counter_fault(gpus, index)
         monitor = None if broken else monitor_class(gpu_indices=[index], cpu_indices=[])
-        handle = gpus.gpus[index].handle
         devices.append(
             Device(
                 index,
@@ -85,7 +90,9 @@ def _open_gpus(
                 monitor,
                 broken,
                 list_pids=lambda handle=handle: _pids(handle),  # type: ignore[misc]
-                notes=_mig_notes(handle, name),
+                notes=(f"MIG is on: the energy of {name} is that of {WHOLE_BOARD}.",)
+                if mig.enabled
+                else (),
             )
         )
         if reader is not None:
@@ -197,18 +204,6 @@ def _power_reader(gpus: Any, index: int, name: str) -> tuple[PowerReader, str] |
         )
         return reader, field
     return None
-
-
-def _mig_notes(handle: Any, name: str) -> tuple[str, ...]:
-    import pynvml
-
-    try:
-        enabled = pynvml.nvmlDeviceGetMigMode(handle)[0] == pynvml.NVML_DEVICE_MIG_ENABLE
-    except Exception:  # noqa: BLE001 - most boards have no MIG, and AMD's handles are not NVML's
-        return ()
-    if not enabled:
-        return ()
-    return (f"MIG is enabled on {name}: its energy is that of the whole board, all slices.",)
 
 
 def _pids(handle: Any) -> list[int]:

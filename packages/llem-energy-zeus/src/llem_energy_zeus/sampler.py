@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from llem_core.contracts import (
     DomainReading,
@@ -13,14 +14,12 @@ from llem_core.contracts import (
     SamplerSettings,
 )
 from llem_core.errors import EnergyError
-from llem_core.meters import counter_budget, counter_fault
+from llem_core.meters import Periodic, counter_budget, counter_fault, other_processes
 
 from llem_energy_zeus import devices
 from llem_energy_zeus.config import ZeusConfig
 from llem_energy_zeus.devices import Device, Domain, Window
 from llem_energy_zeus.opening import Opened, open_devices
-from llem_energy_zeus.periodic import Periodic
-from llem_energy_zeus.processes import list_strangers
 from llem_energy_zeus.samples import SampleStore, integrate
 
 WRAP_POLL_S = 10.0
@@ -75,6 +74,8 @@ class ZeusSampler(EnergySampler):
                 f"Zeus has nothing to read here ({reasons or 'no GPU and no readable RAPL'}). "
                 "Choose another meter with energy.sampler, or null for none."
             )
+        devices_seen = tuple(replace(d, at_start=_pids(d)) for d in opened.devices)
+        opened = replace(opened, devices=devices_seen)
         self._opened = opened
         self._warm_up(opened)
         self._start_threads(opened)
@@ -88,7 +89,7 @@ class ZeusSampler(EnergySampler):
         opened = self._require_open()
         if window in self._windows:
             raise EnergyError(f"The window {window!r} is open already.")
-        states = [Window(strangers=set(_other_processes(device))) for device in opened.devices]
+        states = [Window(others=set(_other_processes(device))) for device in opened.devices]
         for device, state in zip(opened.devices, states, strict=True):
             state.failed = devices.begin(device, window)
         self._windows[window] = (time.monotonic(), states)
@@ -113,9 +114,9 @@ class ZeusSampler(EnergySampler):
             self._samples.drop_before(ended_s)
         domains: list[DomainReading] = []
         for device, state, outcome in zip(opened.devices, states, ends, strict=True):
-            strangers = tuple(sorted(state.strangers | set(_other_processes(device))))
+            others = tuple(sorted(state.others | set(_other_processes(device))))
             domains += [
-                _reading(domain, outcome, (started_s, ended_s), samples, strangers)
+                _reading(domain, outcome, (started_s, ended_s), samples, others)
                 for domain in device.domains
             ]
         warnings = tuple(note for device in opened.devices for note in device.notes)
@@ -159,8 +160,15 @@ class ZeusSampler(EnergySampler):
         return self._opened
 
 
+def _pids(device: Device) -> tuple[int, ...]:
+    try:
+        return () if device.list_pids is None else tuple(device.list_pids())
+    except Exception:  # noqa: BLE001 - a list that the driver refuses must not end a window
+        return ()
+
+
 def _other_processes(device: Device) -> tuple[str, ...]:
-    return () if device.list_pids is None else list_strangers(device.list_pids)
+    return other_processes(_pids(device), device.at_start)
 
 
 def _reading(
@@ -168,7 +176,7 @@ def _reading(
     outcome: dict[str, float] | str,
     edges_s: tuple[float, float],
     samples: tuple[PowerSample, ...],
-    strangers: tuple[str, ...],
+    others: tuple[str, ...],
 ) -> DomainReading:
     duration_s = edges_s[1] - edges_s[0]
     own = [row for row in samples if row.domain == domain.name]
@@ -189,7 +197,8 @@ def _reading(
             domain.label,
             cross_check_j=check_j,
             cross_check_method=None if check_j is None else "integrated",
-            shared_with=strangers,
+            parts=domain.parts,
+            shared_with=others,
         )
     sampled_w = [row.power_w or 0.0 for row in own]
     edge_power_w = max([energy_j / duration_s if duration_s > 0 else 0.0, *sampled_w])
@@ -203,5 +212,6 @@ def _reading(
         uncertainty=counter_budget(domain.counter, energy_j, edge_power_w),
         cross_check_j=check_j,
         cross_check_method=None if check_j is None else "integrated",
-        shared_with=strangers,
+        parts=domain.parts,
+        shared_with=others,
     )

@@ -6,21 +6,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from llem_core.contracts import PowerSample
+from llem_core.meters import THROTTLE_CALLS, throttle_names
 
 T = TypeVar("T")
 _MEGA = 1e6
-_THROTTLE_NAMES = {
-    0x1: "gpu_idle",
-    0x2: "applications_clocks_setting",
-    0x4: "sw_power_cap",
-    0x8: "hw_slowdown",
-    0x10: "sync_boost",
-    0x20: "sw_thermal_slowdown",
-    0x40: "hw_thermal_slowdown",
-    0x80: "hw_power_brake_slowdown",
-    0x100: "display_clock_setting",
-}
-"""NVML's bits of ``nvmlClocksEventReasons`` to the names that results use."""
 
 
 def read_state(handle: Any) -> PowerSample:
@@ -32,7 +21,8 @@ def read_state(handle: Any) -> PowerSample:
 
     rates = _told(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle))
     memory = _told(lambda: pynvml.nvmlDeviceGetMemoryInfo(handle))
-    bits = _told(lambda: pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle)) or 0
+    asked = (_told(lambda c=call: getattr(pynvml, c)(handle)) for call in THROTTLE_CALLS)  # type: ignore[misc]
+    bits = next((bits for bits in asked if bits is not None), None)
     return PowerSample(
         time_s=0.0,
         domain="",
@@ -41,7 +31,7 @@ def read_state(handle: Any) -> PowerSample:
         memory_bytes=None if memory is None else int(memory.used),
         sm_clock_hz=_clock_hz(pynvml, handle, pynvml.NVML_CLOCK_SM),
         memory_clock_hz=_clock_hz(pynvml, handle, pynvml.NVML_CLOCK_MEM),
-        throttle_reasons=tuple(name for bit, name in _THROTTLE_NAMES.items() if bits & bit),
+        throttle_reasons=throttle_names(bits),
     )
 
 

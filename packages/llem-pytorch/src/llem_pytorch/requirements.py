@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
 
 from llem_core.contracts import Workload
+from llem_core.meters import has_nvidia_gpu
 
 from llem_pytorch.config import PyTorchConfig
 
@@ -97,4 +97,4 @@ def _cpu_build() -> bool:
 def _has_gpu() -> bool:
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in {"", "-1"}:
         return False
-    return any(Path("/proc/driver/nvidia/gpus").glob("*")) or Path("/dev/nvidia0").exists()
+    return has_nvidia_gpu()

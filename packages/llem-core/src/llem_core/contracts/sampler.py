@@ -61,6 +61,8 @@ class DomainReading:
         uncertainty: terms of its uncertainty budget; an estimate has none.
         cross_check_j: the same energy by another method, never used in its place.
         cross_check_method: that method.
+        parts: UUIDs of what the domain holds and an engine may name in its place, such as the MIG
+            instances of a board.
         shared_with: other processes seen on the device, as ``pid name``.
         visible: for a GPU, whether this process can compute on it; ``CUDA_VISIBLE_DEVICES``
             hides the others. ``None`` where the sampler cannot tell: the core then finds it out
@@ -78,6 +80,7 @@ class DomainReading:
     uncertainty: tuple[UncertaintyComponent, ...] = ()
     cross_check_j: float | None = None
     cross_check_method: EnergyMethod | None = None
+    parts: tuple[str, ...] = ()
     shared_with: tuple[str, ...] = ()
     visible: bool | None = None
 
@@ -95,7 +98,8 @@ class PowerSample:
         memory_bytes: memory in use on the device, by all processes.
         sm_clock_hz: clock of the multiprocessors.
         memory_clock_hz: clock of the memory.
-        throttle_reasons: names of the active ones; empty when none.
+        throttle_reasons: names of the active ones; empty when none, ``None`` where the device
+            does not tell.
     """
 
     time_s: float
@@ -106,7 +110,7 @@ class PowerSample:
     memory_bytes: int | None = None
     sm_clock_hz: float | None = None
     memory_clock_hz: float | None = None
-    throttle_reasons: tuple[str, ...] = ()
+    throttle_reasons: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

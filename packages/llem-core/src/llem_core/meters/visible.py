@@ -38,7 +38,8 @@ def visible_gpus(
 
     Args:
         environ: has it, and ``CUDA_DEVICE_ORDER``.
-        uuids, names: of all GPUs in NVML's order, which is that of the PCI bus.
+        uuids, names: of all GPUs in NVML's order, which is that of the PCI bus; one that cannot be
+            opened keeps its place, without a name.
     """
     value, order = environ.get(VARIABLE), environ.get(ORDER_VARIABLE)
     if value is None:
@@ -49,7 +50,7 @@ def visible_gpus(
     if entries[0].startswith("GPU-"):
         return _chosen(entries, [_by_prefix(entry, uuids) for entry in entries])
     # CUDA numbers the fastest GPU first unless it is told otherwise; equal ones stay in bus order.
-    if order != "PCI_BUS_ID" and len(set(names)) > 1 and value.strip():
+    if order != "PCI_BUS_ID" and len(set(filter(None, names))) > 1 and value.strip():
         return VisibleGpus(
             None,
             f"{VARIABLE}={value} counts GPUs of different kinds in CUDA's own order, which NVML "

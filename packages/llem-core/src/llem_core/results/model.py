@@ -94,7 +94,8 @@ class ThermalRecord(BaseModel):
         description="Of the hottest device at its last sample in the window (°C)."
     )
     temperature_max_c: float | None = Field(description="Highest of all samples (°C).")
-    throttle_reasons: dict[str, float] = Field(
-        description="Throttle reason to the share of samples that had it, 0 to 1."
+    throttle_reasons: dict[str, float] | None = Field(
+        description="Throttle reason to the share of samples that had it, 0 to 1; null where the "
+        "device does not tell."
     )
     n_samples: int = Field(description="Samples with any of these readings.")

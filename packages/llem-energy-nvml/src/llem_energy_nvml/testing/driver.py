@@ -18,6 +18,8 @@ from llem_energy_nvml.testing.gpu import SimulatedGpu
 SUCCESS = int(pynvml.NVML_SUCCESS)
 _MEMORY_BYTES, _USED_BYTES = 80 << 30, 10 << 30
 _SM_MHZ, _MEMORY_MHZ = 1500, 2600
+_PER_BOARD = 256
+"""A MIG instance's handle is that of its board, plus this times its number from 1 on."""
 _GPU_PERCENT, _MEMORY_PERCENT = 80, 40
 
 
@@ -89,7 +91,9 @@ class SimulatedLibrary:
 
     def nvmlDeviceGetUUID(self, handle: Any, buffer: Any, size: Any) -> int:
         del size
-        buffer.value = self._gpu(handle).uuid.encode()
+        part = _pointer(handle) // _PER_BOARD
+        gpu = self._gpu(handle)
+        buffer.value = (gpu.mig_uuids[part - 1] if part else gpu.uuid).encode()
         return self._state(handle)
 
     def nvmlDeviceGetName(self, handle: Any, buffer: Any, size: Any) -> int:
@@ -137,10 +141,14 @@ class SimulatedLibrary:
         return self._answer(handle, clock, _MEMORY_MHZ if of_memory else _SM_MHZ)
 
     def nvmlDeviceGetCurrentClocksEventReasons(self, handle: Any, reasons: Any) -> int:
+        if self._gpu(handle).legacy_throttle is not False:
+            return int(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND)
         return self._answer(handle, reasons, self._gpu(handle).throttle)
 
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: Any, reasons: Any) -> int:
-        return self.nvmlDeviceGetCurrentClocksEventReasons(handle, reasons)
+        if self._gpu(handle).legacy_throttle is None:
+            return int(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND)
+        return self._answer(handle, reasons, self._gpu(handle).throttle)
 
     def nvmlDeviceGetUtilizationRates(self, handle: Any, rates: Any) -> int:
         rates._obj.gpu, rates._obj.memory = _GPU_PERCENT, _MEMORY_PERCENT
@@ -181,9 +189,10 @@ class SimulatedLibrary:
         for position in range(count.value):
             row = values._obj[position]
             power_mw = {
-                pynvml.NVML_FI_DEV_POWER_INSTANT: gpu.instant_mw,
-                pynvml.NVML_FI_DEV_POWER_AVERAGE: gpu.legacy_mw,
-            }.get(row.fieldId, lambda _: None)(now_s)
+                (pynvml.NVML_FI_DEV_POWER_INSTANT, 0): gpu.instant_mw,
+                (pynvml.NVML_FI_DEV_POWER_INSTANT, 1): gpu.module_mw,
+                (pynvml.NVML_FI_DEV_POWER_AVERAGE, 0): gpu.legacy_mw,
+            }.get((row.fieldId, row.scopeId), lambda _: None)(now_s)
             if power_mw is None:
                 row.nvmlReturn = pynvml.NVML_ERROR_NOT_SUPPORTED
                 continue
@@ -204,7 +213,19 @@ class SimulatedLibrary:
         del handle, info
         return int(pynvml.NVML_ERROR_NOT_SUPPORTED)
 
+    def nvmlDeviceGetMaxMigDeviceCount(self, handle: Any, count: Any) -> int:
+        return self._answer(handle, count, len(self._gpu(handle).mig_uuids))
+
+    def nvmlDeviceGetMigDeviceHandleByIndex(self, handle: Any, index: Any, part: Any) -> int:
+        if index.value >= len(self._gpu(handle).mig_uuids):
+            return int(pynvml.NVML_ERROR_NOT_FOUND)
+        address = _pointer(handle) + _PER_BOARD * (index.value + 1)
+        ctypes.cast(ctypes.byref(part._obj), ctypes.POINTER(ctypes.c_void_p))[0] = address
+        return SUCCESS
+
     def _open(self, index: int, handle: Any) -> int:
+        if self._gpus[index].denied:
+            return int(pynvml.NVML_ERROR_NO_PERMISSION)
         if self._gpus[index].lost(self._now()):
             return int(pynvml.NVML_ERROR_GPU_IS_LOST)
         # A handle is an opaque pointer; its address is index + 1, so that none is null.
@@ -218,7 +239,7 @@ class SimulatedLibrary:
             self._sleep(took_s)
 
     def _gpu(self, handle: Any) -> SimulatedGpu:
-        return self._gpus[_pointer(handle) - 1]
+        return self._gpus[_pointer(handle) % _PER_BOARD - 1]
 
     def _state(self, handle: Any) -> int:
         return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from llem_core.units import to_milli
 
@@ -28,6 +28,7 @@ class SimulatedGpu:
         counter_start_j: the counter at the start of the simulation (J).
         power_update_s, power_window_s: update period of POWER_INSTANT, and the time that it
             averages over; ``power_window_s=None`` is a card without that field.
+        has_legacy_power: whether it answers the legacy power call.
         power_lag_s: delay of both power fields, beyond averaging.
         legacy_window_s: time that the legacy power call averages over.
         jitter: each refresh comes early or late by up to this share of its period.
@@ -38,6 +39,11 @@ class SimulatedGpu:
         jump_at_s, jump_j: the counter gains so many joules here.
         lost_from_s, lost_until_s: the device is lost in this time; for good if it has no end.
         mig: whether MIG is on.
+        mig_uuids: UUIDs of its instances.
+        denied: whether this process may not open it, as in a container without the device.
+        module: power of the module that the GPU shares with a processor; its counter is of that.
+        legacy_throttle: whether the driver has only the older name of the throttle call, or, with
+            ``None``, neither.
         throttle: NVML's bits of lowered clocks.
         pids: processes with a compute context.
         power_limit_w: enforced limit (W).
@@ -58,6 +64,7 @@ class SimulatedGpu:
     counter_start_j: float = 1e6
     power_update_s: float = 0.1
     power_window_s: float | None = 0.025
+    has_legacy_power: bool = True
     power_lag_s: float = 0.0
     legacy_window_s: float = 1.0
     jitter: float = 0.0
@@ -70,6 +77,10 @@ class SimulatedGpu:
     lost_from_s: float | None = None
     lost_until_s: float | None = None
     mig: bool = False
+    mig_uuids: tuple[str, ...] = ()
+    denied: bool = False
+    module: Curve | None = None
+    legacy_throttle: bool | None = False
     throttle: int = 0
     pids: tuple[int, ...] = ()
     power_limit_w: float = 700.0
@@ -87,6 +98,8 @@ class SimulatedGpu:
         """The energy counter as the driver would give it (mJ)."""
         if self.counter_refresh_s is None:
             return None
+        if self.module is not None:
+            return replace(self, curve=self.module, module=None).counter_mj(now_s)
         seen_s = now_s if self.dead_from_s is None else min(now_s, self.dead_from_s)
         tick_s = self._last(seen_s, self.counter_refresh_s)[0] - self.counter_lag_s
         energy_j = self.counter_start_j + self._energy(tick_s) - self._frozen_j(tick_s)
@@ -102,13 +115,22 @@ class SimulatedGpu:
             return None
         return self._mean_mw(now_s, self.power_window_s)
 
-    def legacy_mw(self, now_s: float) -> int:
+    def module_mw(self, now_s: float) -> int | None:
+        """POWER_INSTANT of the module (mW)."""
+        if self.module is None or self.power_window_s is None:
+            return None
+        return replace(self, curve=self.module, module=None)._mean_mw(now_s, self.power_window_s)
+
+    def legacy_mw(self, now_s: float) -> int | None:
         """The legacy power call (mW)."""
+        if not self.has_legacy_power:
+            return None
         return self._mean_mw(now_s, self.legacy_window_s)
 
     def true_joules(self, started_s: float, ended_s: float) -> float:
         """What an ideal meter would read (J)."""
-        return self.curve.energy_j(ended_s) - self.curve.energy_j(started_s)
+        curve = self.module or self.curve
+        return curve.energy_j(ended_s) - curve.energy_j(started_s)
 
     def told_joules(self, started_s: float, ended_s: float) -> float:
         """What a sensor with this card's gain and offset, and no other fault, would read (J)."""

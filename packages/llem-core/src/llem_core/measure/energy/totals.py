@@ -28,7 +28,7 @@ def is_used(
     if device_kind != "gpu":
         return False
     if uuids:
-        return domain.name in uuids
+        return domain.name in uuids or not set(domain.parts).isdisjoint(uuids)
     gpus = [other for other in domains if other.kind == "gpu"]
     if len(gpus) == 1:
         return True
@@ -91,7 +91,7 @@ def record_energy(
     # A meter of the whole machine holds the device; the host's domains alone do not.
     computing = [d for d in used if d.kind == device_kind] or [d for d in used if d.kind == "other"]
     missing = [d for d in computing if d.energy_j is None]
-    names = {domain.name for domain in computing}
+    names = {name for domain in computing for name in (domain.name, *domain.parts)}
     whole_machine = any(domain.kind == "other" for domain in computing)
     unseen = [] if whole_machine or device_kind != "gpu" else sorted(set(uuids) - names)
     warnings = list(reading.warnings)

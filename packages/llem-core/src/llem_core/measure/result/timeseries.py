@@ -57,8 +57,10 @@ def thermal_record(samples: Sequence[PowerSample], used: Collection[str]) -> The
     own = sorted((s for s in samples if s.domain in used), key=lambda s: s.time_s)
     reasons: dict[str, int] = defaultdict(int)
     by_device: dict[str, list[float]] = defaultdict(list)
+    telling = 0
     for sample in own:
-        for reason in sample.throttle_reasons:
+        telling += sample.throttle_reasons is not None
+        for reason in sample.throttle_reasons or ():
             reasons[reason] += 1
         if sample.temperature_c is not None:
             by_device[sample.domain].append(sample.temperature_c)
@@ -69,6 +71,8 @@ def thermal_record(samples: Sequence[PowerSample], used: Collection[str]) -> The
         temperature_start_c=max((series[0] for series in by_device.values()), default=None),
         temperature_end_c=max((series[-1] for series in by_device.values()), default=None),
         temperature_max_c=max((max(series) for series in by_device.values()), default=None),
-        throttle_reasons={name: count / len(own) for name, count in sorted(reasons.items())},
+        throttle_reasons={name: count / telling for name, count in sorted(reasons.items())}
+        if telling
+        else None,
         n_samples=len(own),
     )

@@ -54,7 +54,7 @@ def subtraction_warnings(
 
 def throttling_warnings(thermal: ThermalRecord | None) -> list[str]:
     """Throttling that makes speed and power depend on the room's temperature."""
-    if thermal is None:
+    if thermal is None or thermal.throttle_reasons is None:
         return []
     harmful = {
         name: share

@@ -6,8 +6,12 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+ELSEWHERE = "of another container or user"
+_FIRST_PID_NAMESPACE = "pid:[4026531836]"
+"""The machine's own process numbers (PROC_PID_INIT_INO of Linux); a container has others."""
 
-def strangers(
+
+def other_processes(
     pids: Collection[int],
     at_start: Collection[int],
     own: int | None = None,
@@ -15,9 +19,9 @@ def strangers(
 ) -> tuple[str, ...]:
     """Name the processes on a device that are not of this one's family, as ``pid name``.
 
-    In a container NVML tells the host's process numbers, this process's own among them, which
-    cannot be told from a stranger's. So a number that this system does not know is a stranger if
-    it was there before anything was loaded, and taken for our own otherwise.
+    In a container NVML tells the machine's process numbers, this process's own among them. They
+    cannot be looked up there: one that is found is by chance another process. So a number counts as
+    another's if it was there before anything was loaded, and as our own otherwise.
 
     Args:
         pids: processes on the device now.
@@ -26,17 +30,26 @@ def strangers(
         proc: the process file system.
     """
     own = os.getpid() if own is None else own
+    # In a container a number that is found here is another process's by chance.
+    known = _numbers_are_the_machines(proc)
     family = set(_line(own, proc))
     found = []
     for pid in sorted(pids):
-        if pid in family or own in _line(pid, proc):
+        if pid in family or (known and own in _line(pid, proc)):
             continue
-        name = _name(pid, proc)
+        name = _name(pid, proc) if known else None
         if name is not None:
             found.append(f"{pid} {name}")
         elif pid in at_start:
-            found.append(f"{pid} (of another container or user)")
+            found.append(f"{pid} ({ELSEWHERE})")
     return tuple(found)
+
+
+def _numbers_are_the_machines(proc: Path) -> bool:
+    try:
+        return str((proc / "self" / "ns" / "pid").readlink()) == _FIRST_PID_NAMESPACE
+    except OSError:  # a system without namespaces has one set of numbers
+        return True
 
 
 def _line(pid: int, proc: Path) -> list[int]:
