@@ -168,3 +168,22 @@ def test_a_run_of_which_too_much_failed_fails(with_plugins: Within) -> None:
 def test_times_of_another_clock_are_refused(with_plugins: Within, change: Change) -> None:
     with pytest.raises(BackendError, match=r"request 0 ran from .* time\.monotonic\(\)"):
         run(with_plugins, changed(change))
+
+
+def test_a_script_gives_each_request_its_times_its_wait_and_its_failure(
+    with_plugins: Within,
+) -> None:
+    script = {
+        "batch_size": 20,
+        "token_times_s": [[0.012, 0.016, 0.024], [0.008]],
+        "queued_s": 0.25,
+        "failing": [5],
+    }
+    result = run(with_plugins, n=20, max_output_tokens=2, scripted=script)
+    assert (result.n_requests, result.n_failed_requests) == (19, 1)
+    assert result.output_tokens == 10 * 2 + 9 * 1
+    assert result.end_to_end_latency is not None
+    ends_s = (result.end_to_end_latency.min_s, result.end_to_end_latency.max_s)
+    assert ends_s == pytest.approx((0.008, 0.016))
+    assert result.queue_time is not None
+    assert result.queue_time.mean_s == 0.25

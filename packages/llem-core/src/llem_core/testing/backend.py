@@ -38,6 +38,14 @@ class ScriptedConfig(BackendSection):
     first_token_time_s: float | None = Field(
         None, ge=0, description="Time until the first token (s); token_time_s if not given."
     )
+    token_times_s: tuple[tuple[float, ...], ...] = Field(
+        (),
+        description="When the tokens of a request come (s from the start of its batch), a row for "
+        "each prompt by its index, again from the first row past the last; in place of the other "
+        "times and of output_tokens. More tokens than a prompt may have are left out.",
+    )
+    queued_s: float | None = Field(None, ge=0, description="Wait before each request's start (s).")
+    failing: tuple[int, ...] = Field((), description="Indices of prompts whose requests fail.")
     output_tokens: int | None = Field(
         None, description="Tokens of each output; the prompt's limit if not given."
     )
@@ -78,6 +86,17 @@ class ScriptedBackend(InferenceBackend):
             )
         assert made[0].calls[:2] == ["load", "prepare"]
         assert round(result.time_to_first_token.mean_s, 6) == 0.02
+
+    With ``token_times_s`` each request has a script of its own::
+
+        with use_plugins(plugins):
+            result = run_experiment(
+                model="any", backend="scripted", n=2, max_output_tokens=3,
+                warmup={"enabled": False}, baseline={"enabled": False},
+                scripted={"batch_size": 2, "token_times_s": [[0.01, 0.02, 0.04], [0.005]]},
+            )
+        assert round(result.end_to_end_latency.min_s, 6) == 0.005
+        assert round(result.end_to_end_latency.max_s, 6) == 0.04
     """
 
     def __init__(self, workload: Workload) -> None:
@@ -109,33 +128,38 @@ class ScriptedBackend(InferenceBackend):
         groups = [prompts[start : start + size] for start in range(0, len(prompts), size)]
         return [self._batch(group) for group in groups]
 
-    def generate(self, batch: Batch) -> tuple[float, list[int]]:
-        """Wait for the longest output's time."""
+    def generate(self, batch: Batch) -> tuple[float, list[tuple[float, ...]]]:
+        """Wait until the last token of the batch."""
         self._step("generate")
-        limits: list[int] = batch.payload
-        lengths = [min(self.section.output_tokens or limit, limit) for limit in limits]
+        rows = zip(batch.indices, batch.payload, strict=True)
+        times_s = [self._times_s(index, limit) for index, limit in rows]
         started_s = time.monotonic()
-        time.sleep(max(self._times_s(max(lengths)), default=0.0))
-        return started_s, lengths
+        time.sleep(max((row[-1] for row in times_s if row), default=0.0))
+        return started_s, times_s
 
     def collect(self, batch: Batch, raw: object) -> BatchOutput:
-        """Outputs with evenly spaced token times; each ends with its own last token."""
+        """Outputs with the times of the script; each ends with its own last token."""
         assert isinstance(raw, tuple)
-        started_s, lengths = raw
-        rows = zip(batch.indices, batch.input_tokens, lengths, strict=True)
+        started_s, times_s = raw
+        rows = zip(batch.indices, batch.input_tokens, times_s, strict=True)
         return BatchOutput(tuple(self._output(started_s, *row) for row in rows))
 
-    def _output(self, started_s: float, index: int, n_input: int, n_output: int) -> RequestOutput:
-        times_s = tuple(started_s + time_s for time_s in self._times_s(n_output))
+    def _output(
+        self, started_s: float, index: int, input_tokens: int, offsets_s: tuple[float, ...]
+    ) -> RequestOutput:
+        times_s = tuple(started_s + offset_s for offset_s in offsets_s)
+        fails = index in self.section.failing
         return RequestOutput(
             index=index,
-            input_tokens=n_input,
-            output_tokens=n_output,
+            input_tokens=input_tokens,
+            output_tokens=0 if fails else len(times_s),
             started_s=started_s,
             ended_s=times_s[-1] if times_s else started_s,
-            token_times_s=times_s,
-            token_ids=tuple(range(n_output)),
-            text=f"output {index}",
+            queued_s=self.section.queued_s,
+            token_times_s=() if fails else times_s,
+            token_ids=() if fails else tuple(range(len(times_s))),
+            text=None if fails else f"output {index}",
+            error="scripted failure of the request" if fails else None,
         )
 
     def synchronise(self) -> None:
@@ -166,8 +190,12 @@ class ScriptedBackend(InferenceBackend):
             truncated=sum(length > most for length in full),
         )
 
-    def _times_s(self, n_tokens: int) -> tuple[float, ...]:
-        step_s, first_s = self.section.token_time_s, self.section.first_token_time_s
+    def _times_s(self, index: int, limit: int) -> tuple[float, ...]:
+        section = self.section
+        if section.token_times_s:
+            return section.token_times_s[index % len(section.token_times_s)][:limit]
+        step_s, first_s = section.token_time_s, section.first_token_time_s
+        n_tokens = min(section.output_tokens or limit, limit)
         return tuple((step_s if first_s is None else first_s) + step_s * i for i in range(n_tokens))
 
     def _step(self, stage: Stage) -> None:
