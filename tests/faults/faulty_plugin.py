@@ -91,7 +91,7 @@ def half_message() -> None:
         try:
             is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
             if is_pipe and descriptor != tracker:
-                os.write(descriptor, b'["LaunchSuccess",{"result":"{')
+                os.write(descriptor, b'{"protocol":1,"kind":"LaunchSuccess","result_f')
         except OSError:
             continue
     sigkill()

@@ -231,7 +231,8 @@ class FaultyStudy:
                     filler.flush()
             return True
         manifest = self.read_manifest()
-        running = [e.pid for e in manifest.runs() if e.status == "running"] if manifest else []
+        entries = manifest.runs() if manifest else ()
+        running = [int(e.run_id or 0) for e in entries if e.status == "running"]
         ours = alive(self.mark)
         for keeper in [pid for pid in running if pid in ours]:
             children = Path(f"/proc/{keeper}/task/{keeper}/children")

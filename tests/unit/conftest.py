@@ -9,6 +9,7 @@ import pytest
 from llem_core.contracts import BackendSpec, SamplerSpec, SinkSpec
 from llem_core.plugins import Plugins, use_plugins
 from llem_core.sinks import hooks as core_sinks
+from llem_core.study.launch import hooks as core_launchers
 from llem_core.testing import FakePlugin, scripted_backend
 
 
@@ -19,6 +20,7 @@ def make_plugins(
 ) -> Plugins:
     plugins = Plugins()
     plugins.register(core_sinks, "core-sinks")
+    plugins.register(core_launchers, "core-launchers")
     plugins.register(
         FakePlugin(backends=backends or [scripted_backend()], samplers=samplers, sinks=sinks),
         "scripted",

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from llem_core.config.loader import study_from
 from llem_core.contracts import Launcher
-from llem_core.contracts.launcher import LaunchSuccess, LaunchTask, decode, encode
+from llem_core.contracts.messages import LaunchSuccess, LaunchTask, decode, encode
 from llem_core.events import (
     Event,
     GapProgress,
@@ -69,7 +69,7 @@ def test_two_configurations_in_two_cycles(study: Study, tmp_path: Path) -> None:
     lines = {tuple(line.split()[:2]) for line in note.read_text().splitlines()}
     assert len({pid for pid, _ in lines}) == len({session for _, session in lines}) == 4
     assert str(os.getpid()) not in {pid for pid, _ in lines}
-    assert {str(entry.pid) for entry in manifest.runs()} == {session for _, session in lines}
+    assert {entry.run_id for entry in manifest.runs()} == {session for _, session in lines}
     (started,) = of(StudyStarted, told)
     assert (started.n_runs, started.n_completed, started.directory) == (4, 0, str(directory))
     assert [event.position for event in of(RunStarted, told)] == [1, 2, 3, 4]
@@ -128,7 +128,7 @@ def test_what_takes_too_long_is_killed_with_all_that_it_started(
     result, directory, told = run(content, tmp_path)
     assert result.status == "failed"
     (ended,) = of(RunEnded, told)
-    assert ended.error.startswith("TimeoutError: the experiment was not done after 6 s")
+    assert ended.error.startswith("TimeoutError: the experiment was not done after 6 s of running")
     assert "in the step measure" in ended.error
     assert load_manifest(directory).experiments[0].status == "failed"
     assert marked(str(tmp_path)) == []
@@ -156,8 +156,7 @@ def test_a_daemon_of_a_killed_worker_is_found_although_nothing_marks_it(
     def kill() -> None:
         wait_for(ready.exists)
         (manifest,) = tmp_path.glob("out/*/manifest.json")
-        keeper = load_manifest(manifest.parent).experiments[0].pid
-        assert keeper is not None
+        keeper = int(load_manifest(manifest.parent).experiments[0].run_id or 0)
         os.kill(keeper if killed == "its keeper" else int(ready.read_text()), signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
@@ -197,8 +196,8 @@ def test_a_result_of_50_megabytes_and_1000_events_before_it(study: Study, tmp_pa
         launcher.close()
     assert isinstance(ended, LaunchSuccess), ended
     assert len([event for event in told if isinstance(event, PhaseProgress)]) == 1000
-    assert len(ended.result) > size
-    result = ExperimentResult.model_validate_json(ended.result)
+    assert ended.size_bytes > size
+    result = ExperimentResult.model_validate_json((tmp_path / ended.result_file).read_bytes())
     assert result.effective_config["effective"]["blob"] == "x" * size
 
 

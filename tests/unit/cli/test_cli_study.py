@@ -113,6 +113,8 @@ class TestExecution:
             "cycle_gap_seconds": 0,
             "experiment_timeout_seconds": 90,
             "max_experiments": 9,
+            "launcher": "local",
+            "resources": {"gpus": None, "cpus": None, "memory_gib": None},
         }
         assert plan["estimate"]["gaps_s"] == 0
 

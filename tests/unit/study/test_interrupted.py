@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from llem_core.contracts import LaunchResult, LaunchTask, Running
-from llem_core.contracts.launcher import LaunchSuccess
+from llem_core.contracts.messages import LaunchSuccess
 from llem_core.study.record.manifest import load_manifest
 from llem_core.testing import InlineLauncher
 from llenergymeasure import ExperimentResult, run_study
@@ -31,7 +31,7 @@ class InterruptedSuccess(LaunchSuccess):
     """A result during whose noting Ctrl+C is pressed."""
 
     def __getattribute__(self, name: str) -> object:
-        if name == "result":
+        if name == "result_file":
             signal.raise_signal(signal.SIGINT)
         return super().__getattribute__(name)
 
@@ -43,7 +43,11 @@ class InterruptingLauncher(InlineLauncher):
 
         def result() -> LaunchResult | None:
             ended = plain()
-            return InterruptedSuccess(ended.result) if isinstance(ended, LaunchSuccess) else ended
+            return (
+                InterruptedSuccess(ended.result_file, ended.size_bytes)
+                if isinstance(ended, LaunchSuccess)
+                else ended
+            )
 
         running.result = result  # type: ignore[method-assign]
         return running

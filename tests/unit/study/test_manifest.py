@@ -39,9 +39,9 @@ def on_disk(folder: Path) -> dict[str, object]:
 def test_every_transition_is_on_the_disk_when_it_returns(tmp_path: Path) -> None:
     writer = ManifestWriter(tmp_path, manifest(*runs(1)))
     seen = [[entry.status for entry in load_manifest(tmp_path).experiments]]
-    writer.mark_running(A, 1, pid=7)
+    writer.mark_running(A, 1, run_id="7")
     entry = load_manifest(tmp_path).experiments[0]
-    assert (entry.status, entry.pid, entry.attempt) == ("running", 7, 1)
+    assert (entry.status, entry.run_id, entry.attempt) == ("running", "7", 1)
     assert entry.started_at is not None
     writer.mark_completed(A, 1, "001_a/result.json")
     writer.mark_running(B, 1)
@@ -106,7 +106,7 @@ def test_an_entry_takes_fewer_than_300_bytes(tmp_path: Path) -> None:
     writer = ManifestWriter(tmp_path, manifest(*entries))
     name = f"10000_batch_size-1_precision-fp16_{'0' * 16}_c3/result.json"
     for entry in entries[:50]:
-        writer.mark_running(*entry.key, pid=4_194_303)
+        writer.mark_running(*entry.key, run_id=str(4_194_303))
         writer.mark_completed(*entry.key, name)
     lines = (tmp_path / MANIFEST).read_bytes().splitlines()
     longest = max(len(line) for line in lines)
@@ -202,9 +202,21 @@ def test_what_is_no_manifest_is_refused_with_what_to_do(
 
 def test_a_newer_manifest_is_refused(tmp_path: Path) -> None:
     content = manifest(*runs(1)).model_dump(mode="json")
-    (tmp_path / MANIFEST).write_text(json.dumps({**content, "manifest_version": 2}))
+    (tmp_path / MANIFEST).write_text(json.dumps({**content, "manifest_version": 3}))
     with pytest.raises(StudyError, match="manifest_version"):
         load_manifest(tmp_path)
+
+
+def test_a_manifest_of_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
+    content = manifest(*runs(1)).model_dump(mode="json")
+    del content["launcher"]
+    for entry in content["experiments"]:
+        del entry["run_id"]
+        entry.update(status="running", pid=7)
+    (tmp_path / MANIFEST).write_text(json.dumps({**content, "manifest_version": 1}))
+    found = load_manifest(tmp_path)
+    assert (found.manifest_version, found.launcher) == (2, "local")
+    assert found.experiments[0].run_id == "7"
 
 
 def test_a_folder_without_one_is_no_studys(tmp_path: Path) -> None:
@@ -214,7 +226,7 @@ def test_a_folder_without_one_is_no_studys(tmp_path: Path) -> None:
 
 def test_nothing_runs_in_a_study_that_has_ended(tmp_path: Path) -> None:
     writer = ManifestWriter(tmp_path, manifest(*runs(1)))
-    writer.mark_running(A, 1, pid=7)
+    writer.mark_running(A, 1, run_id="7")
     writer.finish("interrupted")
     first, second = load_manifest(tmp_path).experiments
     assert (first.status, second.status) == ("interrupted", "pending")

@@ -15,7 +15,7 @@ import pytest
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.sweep.expand import expand_grid
 from llem_core.contracts import LaunchFailure, LaunchSuccess, LaunchTask, decode, encode
-from llem_core.contracts.launcher import WarmUp
+from llem_core.contracts.messages import PROTOCOL_VERSION, Resources, WarmUp
 from llem_core.errors import StudyError
 from llem_core.events import (
     Event,
@@ -47,9 +47,9 @@ pytestmark = pytest.mark.usefixtures("scripted")
         ExperimentFinished("h", 1.0, None, 2.0),
         ExperimentFailed("h", Phase.LOAD, "BackendError", "two\nlines"),
         ExperimentFailed("h", None, "BackendError", "\ud800"),
-        LaunchTask("h", {"model": "m", "cheap": {"x": [1, None]}}, "/d", "f"),
+        LaunchTask("h", {"model": "m", "cheap": {"x": [1, None]}}, "/d", "f", Resources(gpus=2)),
         LaunchFailure("T", "m", None, Phase.LOAD),
-        LaunchSuccess('{"a": 1}\n'),
+        LaunchSuccess("a/result.json", 7),
         WarmUp("pytorch"),
     ],
 )
@@ -64,10 +64,21 @@ def test_messages_are_one_line_and_come_back_as_they_were(message: object) -> No
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"{}", b"[1]", b'["Nothing",{}]', b'["LaunchSuccess",{"x":1}]', b"\xff\x00"]
+    "line",
+    [
+        *(b"", b"{}", b"[1]", b"\xff\x00", b'{"protocol":1}', b'{"protocol":1,"kind":"Nothing"}'),
+        b'{"protocol":1,"kind":"LaunchSuccess","result_file":"a"}',
+        b'{"protocol":1,"kind":"LaunchSuccess","result_file":"a","size_bytes":"many"}',
+    ],
 )
 def test_what_is_no_message_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError, match="not a message"):
+        decode(line)
+
+
+def test_a_message_of_another_protocol_names_both() -> None:
+    line = encode(WarmUp("pytorch")).replace(b'"protocol":1', b'"protocol":99')
+    with pytest.raises(ValueError, match=rf"protocol 99 .* has protocol {PROTOCOL_VERSION} "):
         decode(line)
 
 

@@ -43,7 +43,7 @@ def test_a_sound_study_has_no_problems(with_plugins: Within, tmp_path: Path) -> 
         report = check_study(study(sweep={"n": [1, 2]}), tmp_path)
     assert report.problems == ()
     report.raise_if_any()
-    assert (report.n_runs, report.n_configurations, report.above_cap) == (2, 2, False)
+    assert (report.n_runs, report.n_configurations) == (2, 2)
 
 
 def test_all_problems_come_at_once_each_once_with_what_has_it(

@@ -9,6 +9,7 @@ from typing import Any
 from llem_core.config.schema import experiment_schema, study_schema
 from llem_core.config.user import load_user_config, user_config_path
 from llem_core.contracts.backend import BackendSpec
+from llem_core.contracts.launcher import LauncherSpec
 from llem_core.contracts.sampler import SamplerSpec
 from llem_core.environment import take_snapshot
 from llem_core.plugins import plugins
@@ -53,6 +54,7 @@ def _plugins() -> dict[str, Any]:
             _entry(known.sinks, s, (True, "always on" if s.always_on else "on with its section"))
             for s in known.sinks
         ],
+        "launchers": [_entry(known.launchers, s, _usable(s)) for s in known.launchers],
         "broken": [
             {
                 "name": p.name,
@@ -93,7 +95,7 @@ def _with_version(owner: str) -> str:
     return owner
 
 
-def _usable(spec: BackendSpec | SamplerSpec) -> tuple[bool, str]:
+def _usable(spec: BackendSpec | SamplerSpec | LauncherSpec) -> tuple[bool, str]:
     available = ask_availability(spec)
     remedy = getattr(spec, "remedy", "")
     if available.usable or not remedy:
@@ -134,8 +136,8 @@ def _environment(snapshot: EnvironmentSnapshot) -> Block:
 
 
 def _plugin_blocks(found: dict[str, Any]) -> Iterable[Block]:
-    for title, kind in (("Backends", "backends"), ("Samplers", "samplers"), ("Sinks", "sinks")):
-        yield _kind_block(title, found[kind])
+    for kind in ("backends", "samplers", "sinks", "launchers"):
+        yield _kind_block(kind.capitalize(), found[kind])
     broken = Block("Broken plugins")
     for problem in found["broken"]:
         origin = f"{problem['distribution'] or 'unknown distribution'} {problem['version'] or ''}"

@@ -111,7 +111,8 @@ def _child(model: type[BaseModel] | None, part: int | str) -> type[BaseModel] | 
     if model is None or isinstance(part, int):
         return model
     if part not in model.model_fields:
-        return plugins().section(part)
+        launchers = plugins().launchers
+        return launchers.get(part).section if part in launchers else plugins().section(part)
     found = list(_models(model.model_fields[part].annotation))
     return found[0] if found else None
 

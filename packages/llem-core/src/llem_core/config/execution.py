@@ -2,17 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from llem_core.contracts.config import StrictModel
+from llem_core.contracts.config import Section, StrictModel
+from llem_core.contracts.messages import Resources
+from llem_core.plugins import plugins
 
 CycleOrder = Literal["sequential", "interleaved", "shuffled"]
+DEFAULT_LAUNCHER = "local"
+
+
+class ResourcesConfig(StrictModel):
+    """What a run asks of a launcher; ``null`` leaves it to the launcher."""
+
+    gpus: Annotated[int, Field(strict=True, ge=0)] | None = Field(
+        None, description="GPUs of a run; null leaves it to the launcher."
+    )
+    cpus: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        None, description="CPU cores of a run; null leaves it to the launcher."
+    )
+    memory_gib: float | None = Field(
+        None, gt=0, description="Memory of a run (GiB); null leaves it to the launcher."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Marked:
+    """The value of a key that is no field; ``_bind`` makes a section or an error of it."""
+
+    name: str
+    value: Any
+
+
+def _bind(marked: Any) -> Section:
+    if isinstance(marked, Section):
+        return marked
+    known = plugins().launchers
+    if marked.name not in known:
+        names = [*ExecutionConfig.model_fields, *known.names()]
+        near = difflib.get_close_matches(str(marked.name), names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(names)}"
+        raise PydanticCustomError("unknown_key", "{message}", {"message": f"unknown key; {hint}"})
+    owner = known.get(marked.name).section
+    if owner is None:
+        message = f"the launcher {marked.name!r} has nothing to set; remove the key"
+        raise PydanticCustomError("unknown_key", "{message}", {"message": message})
+    return owner.model_validate({} if marked.value is None else marked.value)
 
 
 class ExecutionConfig(StrictModel):
-    """How a study is run. Nothing here enters ``study_design_hash``."""
+    """How a study is run. Nothing here enters ``study_design_hash``.
+
+    Beside the fields below it may have a section for each launcher, named as the launcher and
+    validated by the plugin's own model.
+    """
+
+    # Extras are the launchers' sections; `_bind` refuses every other key.
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[SerializeAsAny[Section], BeforeValidator(_bind)]]
 
     n_cycles: Annotated[int, Field(strict=True, ge=1, le=10_000)] = Field(
         1, description="Repetitions of every experiment."
@@ -33,9 +93,55 @@ class ExecutionConfig(StrictModel):
         7200.0,
         gt=0,
         le=31_536_000,
-        description="An experiment that takes longer is killed with all that it started (s).",
+        description="An experiment that runs longer is killed with all that it started (s); time "
+        "in a queue does not count.",
     )
     max_experiments: Annotated[int, Field(strict=True, ge=1)] = Field(
         100,
         description="A study of more runs (configurations × cycles) has to be confirmed first.",
     )
+    launcher: str = Field(
+        DEFAULT_LAUNCHER,
+        description="What gives each run its process; `local` is a fresh process of this machine.",
+    )
+    resources: ResourcesConfig = Field(
+        default_factory=ResourcesConfig, description="What each run asks of the launcher."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mark(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        fields = cls.model_fields
+        return {
+            key: value if key in fields or isinstance(value, Section) else _Marked(key, value)
+            for key, value in data.items()
+        }
+
+    @field_validator("launcher")
+    @classmethod
+    def _launcher_is_installed(cls, name: str) -> str:
+        if name != DEFAULT_LAUNCHER and name not in plugins().launchers:
+            message = plugins().launchers.unknown(name)
+            raise PydanticCustomError("unknown_key", "{message}", {"message": message})
+        return name
+
+    @property
+    def launcher_section(self) -> Section | None:
+        """The section of the chosen launcher; with its defaults where the file has none."""
+        found = (self.__pydantic_extra__ or {}).get(self.launcher)
+        owner = plugins().launchers.get(self.launcher).section
+        return found if found is not None or owner is None else owner()
+
+    @property
+    def asked_resources(self) -> Resources:
+        """What each run asks of the launcher, its time limit among it."""
+        asked = self.resources
+        gib = asked.memory_gib
+        return Resources(
+            gpus=asked.gpus,
+            cpus=asked.cpus,
+            memory_bytes=None if gib is None else int(gib * 2**30),
+            running_seconds=self.experiment_timeout_seconds,
+        )

@@ -18,13 +18,13 @@ from llem_core.contracts.backend import (
 from llem_core.contracts.compute import AttentionShape, ComputeShape
 from llem_core.contracts.config import BackendSection, DecoderConfig, LoRAConfig, Section
 from llem_core.contracts.hookspecs import CONTRACT_VERSION, Availability, hookimpl
-from llem_core.contracts.launcher import (
-    Launcher,
+from llem_core.contracts.launcher import Launcher, LauncherSpec, Running, RunState
+from llem_core.contracts.messages import (
     LaunchFailure,
     LaunchResult,
     LaunchSuccess,
     LaunchTask,
-    Running,
+    Resources,
     decode,
     encode,
 )
@@ -80,6 +80,7 @@ __all__ = [
     "LaunchSuccess",
     "LaunchTask",
     "Launcher",
+    "LauncherSpec",
     "LoRAConfig",
     "MemoryReading",
     "ModelInfo",
@@ -88,8 +89,10 @@ __all__ = [
     "Prompt",
     "Purpose",
     "RequestOutput",
+    "Resources",
     "ResultSink",
     "RunFacts",
+    "RunState",
     "Running",
     "SamplerSettings",
     "SamplerSpec",

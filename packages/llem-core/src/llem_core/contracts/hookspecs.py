@@ -15,6 +15,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from llem_core.contracts.backend import BackendSpec
+    from llem_core.contracts.launcher import LauncherSpec
     from llem_core.contracts.sampler import DomainKind, SamplerSpec
     from llem_core.contracts.sink import SinkSpec
     from llem_core.events import (
@@ -77,6 +78,11 @@ def llem_samplers() -> Sequence[SamplerSpec]:  # type: ignore[empty-body]
 @hookspec
 def llem_sinks() -> Sequence[SinkSpec]:  # type: ignore[empty-body]
     """Name the result sinks of this plugin. Called like ``llem_backends``."""
+
+
+@hookspec
+def llem_launchers() -> Sequence[LauncherSpec]:  # type: ignore[empty-body]
+    """Name the launchers of this plugin. Called like ``llem_backends``."""
 
 
 @hookspec

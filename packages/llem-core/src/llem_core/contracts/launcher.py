@@ -1,129 +1,55 @@
-"""The contract of a launcher: how an experiment of a study is given a process.
-
-What passes between a study and that process are messages, each one line of JSON, so that they can
-cross a pipe, a socket or a file."""
+"""The contract of a launcher: how an experiment of a study is given a process."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from enum import StrEnum
 
-from llem_core import events
-from llem_core.events import Event, ExperimentState, Phase
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchTask:
-    """One experiment to run.
-
-    Attributes:
-        config_hash: ``measurement_config_hash`` of the experiment.
-        config: its resolved fields, as JSON types.
-        directory: the study's folder, as an absolute path.
-        folder: name of the experiment's own folder in it, which the experiment makes.
-    """
-
-    config_hash: str
-    config: dict[str, Any]
-    directory: str
-    folder: str
+from llem_core.contracts.config import Section
+from llem_core.contracts.hookspecs import Availability
+from llem_core.contracts.messages import LaunchResult, LaunchTask
+from llem_core.events import Event
 
 
-@dataclass(frozen=True, slots=True)
-class LaunchFailure:
-    """Why an experiment has no result.
+class RunState(StrEnum):
+    """Where a run stands for its launcher."""
 
-    Attributes:
-        error_type: name of the exception, or of what befell the process.
-        message: one paragraph: what is wrong, where, and what to do about it.
-        traceback: where it happened, cut to its end; ``None`` where nobody knows.
-        phase: the step that it happened in, if known.
-    """
-
-    error_type: str
-    message: str
-    traceback: str | None = None
-    phase: Phase | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchSuccess:
-    """An experiment's result, after its folder has been written.
-
-    Attributes:
-        result: ``ExperimentResult`` as JSON text.
-    """
-
-    result: str
-
-
-@dataclass(frozen=True, slots=True)
-class WarmUp:
-    """Import what a backend needs, and wait for a task."""
-
-    backend: str
-
-
-LaunchResult: TypeAlias = LaunchSuccess | LaunchFailure
-Message: TypeAlias = Event | LaunchTask | LaunchSuccess | LaunchFailure | WarmUp
-
-_KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (
-        *(LaunchTask, LaunchFailure, LaunchSuccess, WarmUp),
-        *(events.ExperimentStarted, events.ExperimentFinished, events.ExperimentFailed),
-        *(events.PhaseChanged, events.PhaseProgress, events.PluginFailed),
-    )
-}
-_ENUMS: dict[str, type[Phase | ExperimentState]] = {"phase": Phase, "state": ExperimentState}
-
-
-def encode(message: Message) -> bytes:
-    """One message as one line, newline included."""
-    fields = {field.name: getattr(message, field.name) for field in dataclasses.fields(message)}
-    return json.dumps([type(message).__name__, fields], separators=(",", ":")).encode() + b"\n"
-
-
-def decode(line: bytes) -> Message:
-    """The message of one line.
-
-    Raises:
-        ValueError: it is none.
-    """
-    try:
-        name, fields = json.loads(line)
-        for key, kind in _ENUMS.items():
-            if fields.get(key) is not None:
-                fields[key] = kind(fields[key])
-        message: Message = _KINDS[name](**fields)
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
-        raise ValueError(f"not a message ({error}): {line[:80]!r}") from error
-    return message
+    QUEUED = "queued"
+    RUNNING = "running"
+    ENDED = "ended"
 
 
 class Running(ABC):
     """One experiment that was started.
 
     Attributes:
-        pid: id of its process, if it is one of this machine.
+        run_id: what ``Launcher.attach`` finds it by, kept in the study's manifest: a process id, a
+            job's number, a container's name; empty where it cannot be found again.
     """
 
-    pid: int | None = None
+    run_id: str = ""
+
+    @property
+    def state(self) -> RunState:
+        """Where it stands: running until it has a result, unless a launcher with a queue says more.
+
+        A time limit counts from the first time that this is ``RUNNING``.
+        """
+        return RunState.RUNNING if self.result() is None else RunState.ENDED
 
     @abstractmethod
     def events(self, timeout_s: float) -> Iterator[Event]:
         """Yield what happens, as it happens; block in between.
 
-        Ends when the experiment has ended or, at the latest, after ``timeout_s`` seconds.
+        Returns when the state has changed or, at the latest, after ``timeout_s`` seconds, and is
+        then called again, until the experiment has ended.
         """
 
     @abstractmethod
     def result(self) -> LaunchResult | None:
-        """How the experiment ended; ``None`` while it is still running."""
+        """How the experiment ended; ``None`` while it has not."""
 
     @abstractmethod
     def kill(self) -> None:
@@ -136,67 +62,84 @@ class Running(ABC):
 class Launcher(ABC):
     """Starts experiments, each in a clean process of its own.
 
-    The runner calls ``start``, exhausts ``events``, asks for ``result`` (no result by then means
-    that the time was over) and calls ``kill``, before the next ``start``: one experiment runs at
-    a time.
+    The runner calls ``start`` for as many experiments as there are ``slots``, asks each for its
+    ``events`` in turn until it has a ``result`` or its time is over, calls ``kill`` and starts the
+    next.
     An experiment is run by ``python -m llem_core.study.launch.worker``, which reads a task from its
     standard input and writes events and the result to its standard output, a message a line;
     it writes its own results into the study's folder. A launcher carries that to another
     process, container or machine that sees the same folder.
 
-    A whole launcher::
+    A whole plugin::
 
-        import os, signal, subprocess, sys, threading
+        import os, queue, signal, subprocess, sys, threading, time
         from llem_core.contracts import (
-            Event, Launcher, LaunchFailure, Running, decode, encode,
+            Event, Launcher, LauncherSpec, LaunchFailure, Running, decode, encode, hookimpl,
         )
 
+        LLEM_CONTRACT = 2
+
         class CommandRun(Running):
-            def __init__(self, process):
-                self.process, self.pid = process, process.pid
-                self.ended = None
+            def __init__(self, task):
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "llem_core.study.launch.worker"],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+                )
+                self.run_id = str(self.process.pid)
+                self.process.stdin.write(encode(task))
+                self.process.stdin.close()
+                self.lines, self.ended = queue.SimpleQueue(), None
+                threading.Thread(target=self.read, daemon=True).start()
+
+            def read(self):
+                with self.process.stdout as lines:
+                    for line in lines:
+                        self.lines.put(line)
+                self.lines.put(None)
 
             def events(self, timeout_s):
-                limit = threading.Timer(timeout_s, os.killpg, (self.pid, signal.SIGKILL))
-                limit.start()
-                for line in self.process.stdout:
-                    message = decode(line)
+                deadline_s = time.monotonic() + timeout_s
+                while self.ended is None and (left_s := deadline_s - time.monotonic()) > 0:
+                    try:
+                        line = self.lines.get(timeout=left_s)
+                    except queue.Empty:
+                        return
+                    message = None if line is None else decode(line)
                     if isinstance(message, Event):
                         yield message
                     else:
                         self.ended = message
-                self.process.wait()
-                if limit.is_alive():
-                    limit.cancel()
-                    self.kill()
+                        self.kill()
 
             def result(self):
                 return self.ended
 
             def kill(self):
                 if self.process.poll() is None:
-                    os.killpg(self.pid, signal.SIGKILL)
+                    os.killpg(self.process.pid, signal.SIGKILL)
                 code = self.process.wait()
-                self.process.stdout.close()
                 self.ended = self.ended or LaunchFailure("WorkerDied", f"it ended with {code}")
 
         class CommandLauncher(Launcher):
             isolation = "a command per experiment"
 
             def start(self, task):
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "llem_core.study.launch.worker"],
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
-                )
-                process.stdin.write(encode(task))
-                process.stdin.close()
-                return CommandRun(process)
+                return CommandRun(task)
+
+        @hookimpl
+        def llem_launchers():
+            return [LauncherSpec(
+                "command", "A command for each run.", lambda section: CommandLauncher(),
+            )]
 
     Attributes:
         isolation: how each experiment is given its process, for the study's protocol.
+        slots: experiments that may run at the same time, at least 1. More than one must never
+            share a device, nor measure on one machine by default.
     """
 
     isolation: str = "unknown"
+    slots: int = 1
 
     @abstractmethod
     def start(self, task: LaunchTask) -> Running:
@@ -206,6 +149,19 @@ class Launcher(ABC):
             OSError: no process can be started.
         """
 
+    def attach(self, task: LaunchTask, run_id: str) -> Running | None:
+        """Find a run again that an earlier process of the study has started.
+
+        Args:
+            task: as it was given to ``start``.
+            run_id: that of the ``Running`` which ``start`` gave.
+
+        Returns:
+            The run, in whatever state; ``None`` where it cannot be found: it is then started anew.
+        """
+        del task, run_id
+        return None
+
     def warm_up(self, backend: str) -> None:  # noqa: B027 - optional
         """A pause begins, after which an experiment of this backend is started.
 
@@ -214,3 +170,30 @@ class Launcher(ABC):
 
     def close(self) -> None:  # noqa: B027 - optional
         """The study is over: end whatever is still there."""
+
+
+def _always_usable() -> Availability:
+    return Availability(True, "needs nothing that is not here")
+
+
+@dataclass(frozen=True, slots=True)
+class LauncherSpec:
+    """How a launcher makes itself known; returned by the hook ``llem_launchers``.
+
+    Attributes:
+        name: its name, which ``execution.launcher`` chooses it by, and that of its section in
+            ``execution``: lower case, no dots.
+        summary: one line on where runs go.
+        create: makes the launcher from its section (``None`` if it has none).
+        section: class of its configuration, if it has any.
+        availability: whether it can be used here, and why not; must be cheap.
+        grants_resources: whether it gives a run what ``execution.resources`` asks for; asking one
+            that does not is an error before anything runs.
+    """
+
+    name: str
+    summary: str
+    create: Callable[[Section | None], Launcher]
+    section: type[Section] | None = None
+    availability: Callable[[], Availability] = _always_usable
+    grants_resources: bool = False

@@ -18,6 +18,7 @@ import pluggy
 from llem_core.contracts.backend import BackendSpec
 from llem_core.contracts.config import BackendSection, Section
 from llem_core.contracts.hookspecs import PROJECT
+from llem_core.contracts.launcher import LauncherSpec
 from llem_core.contracts.sampler import SamplerSpec
 from llem_core.contracts.sink import SinkSpec
 from llem_core.errors import PluginError
@@ -129,7 +130,7 @@ def _of(distribution: Distribution, name: str | None, version: str | None) -> It
         yield Found(name, version, point)
 
 
-SpecT = TypeVar("SpecT", BackendSpec, SamplerSpec, SinkSpec)
+SpecT = TypeVar("SpecT", BackendSpec, SamplerSpec, SinkSpec, LauncherSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ class Specs:
     backends: tuple[BackendSpec, ...]
     samplers: tuple[SamplerSpec, ...]
     sinks: tuple[SinkSpec, ...]
+    launchers: tuple[LauncherSpec, ...]
 
 
 def collect_specs(manager: pluggy.PluginManager, plugin: object) -> Specs:
@@ -151,6 +153,7 @@ def collect_specs(manager: pluggy.PluginManager, plugin: object) -> Specs:
         _ask(manager, plugin, "llem_backends", BackendSpec),
         _ask(manager, plugin, "llem_samplers", SamplerSpec),
         _ask(manager, plugin, "llem_sinks", SinkSpec),
+        _ask(manager, plugin, "llem_launchers", LauncherSpec),
     )
 
 

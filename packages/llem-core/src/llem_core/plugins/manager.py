@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
 from typing import Any
 
 import pluggy
@@ -19,6 +19,7 @@ import pluggy
 from llem_core.contracts import hookspecs
 from llem_core.contracts.backend import BackendSpec
 from llem_core.contracts.config import Section
+from llem_core.contracts.launcher import LauncherSpec
 from llem_core.contracts.sampler import SamplerSpec
 from llem_core.contracts.sink import SinkSpec
 from llem_core.errors import PluginError
@@ -91,7 +92,7 @@ class Plugins:
     """The plugins of a process and what they offer.
 
     Attributes:
-        backends, samplers, sinks: specs by name.
+        backends, samplers, sinks, launchers: specs by name.
         loaded: plugins that work, in the order in which they were loaded.
         problems: those that do not, with the reason.
         event_problems: plugins that failed when they were told of an event.
@@ -102,6 +103,7 @@ class Plugins:
         self.backends: Registry[BackendSpec] = Registry("backend")
         self.samplers: Registry[SamplerSpec] = Registry("sampler")
         self.sinks: Registry[SinkSpec] = Registry("sink")
+        self.launchers: Registry[LauncherSpec] = Registry("launcher")
         self.loaded: list[LoadedPlugin] = []
         self.problems: list[PluginProblem] = []
         self.event_problems: list[PluginProblem] = []
@@ -109,6 +111,10 @@ class Plugins:
         self._owners: dict[str, LoadedPlugin] = {}
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
+
+    @property
+    def _registries(self) -> tuple[Registry[Any], ...]:
+        return self.backends, self.samplers, self.sinks, self.launchers
 
     @property
     def hook(self) -> pluggy.HookRelay:
@@ -122,7 +128,7 @@ class Plugins:
             points: entry points to load instead of the installed ones.
         """
         if points is None:
-            found = list(installed())
+            found = [Found(*origin(_own()), point) for point in _BUILT_IN] + list(installed())
         else:
             found = [Found(*origin(point.dist), point) for point in points]
         disabled = Disabled(os.environ.get(DISABLE_VARIABLE, ""))
@@ -165,7 +171,7 @@ class Plugins:
         """A sentence for each name that several plugins claim."""
         return [
             f"{registry.kind} {name!r} is claimed by {' and '.join(owners)}"
-            for registry in (self.backends, self.samplers, self.sinks)
+            for registry in self._registries
             for name, owners in registry.conflicts().items()
         ]
 
@@ -189,7 +195,7 @@ class Plugins:
     def section_problems(self) -> list[PluginProblem]:
         """Sections that no configuration can be made with; building them takes time."""
         found = []
-        for registry in (self.backends, self.samplers, self.sinks):
+        for registry in self._registries:
             for spec in registry:
                 reason = why_unbuildable(spec.section)
                 if reason is not None:
@@ -234,6 +240,7 @@ class Plugins:
                 *((self.backends, spec) for spec in specs.backends),
                 *((self.samplers, spec) for spec in specs.samplers),
                 *((self.sinks, spec) for spec in specs.sinks),
+                *((self.launchers, spec) for spec in specs.launchers),
             ]
             for registry, spec in offered:
                 registry.check(spec)  # all of them, before the first is entered
@@ -261,6 +268,17 @@ class Plugins:
         problem = PluginProblem(failed.name, failed.distribution, failed.version, reason)
         if problem not in self.event_problems:
             self.event_problems.append(problem)
+
+
+_BUILT_IN = (EntryPoint("core-launchers", "llem_core.study.launch.hooks", hookspecs.PROJECT),)
+"""Plugins that are a part of core, and whose modules lie above this one."""
+
+
+def _own() -> Distribution | None:
+    try:
+        return distribution("llem-core")
+    except PackageNotFoundError:  # run from its source
+        return None
 
 
 def _order(found: Found) -> tuple[str, str]:

@@ -16,6 +16,7 @@ import pluggy
 from llem_core.contracts.backend import BackendSpec
 from llem_core.contracts.config import Section
 from llem_core.contracts.hookspecs import Availability
+from llem_core.contracts.launcher import LauncherSpec
 from llem_core.contracts.sampler import SamplerSpec
 from llem_core.errors import PluginError
 from llem_core.text import nearest
@@ -93,7 +94,9 @@ def why_unbuildable(section: type[Section] | None) -> str | None:
 LIMIT_S = 10.0
 
 
-def ask_availability(spec: BackendSpec | SamplerSpec, limit_s: float = LIMIT_S) -> Availability:
+def ask_availability(
+    spec: BackendSpec | SamplerSpec | LauncherSpec, limit_s: float = LIMIT_S
+) -> Availability:
     """A plugin's own word on whether it is usable; a failure to tell is a no.
 
     Args:

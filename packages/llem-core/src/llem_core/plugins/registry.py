@@ -18,6 +18,9 @@ RESERVED_NAMES = frozenset(
         *("lora", "passthrough_kwargs"),
         # keys of a study file and of the user's configuration
         *("name", "base", "sweep", "experiments", "execution", "output"),
+        # keys of `execution`
+        *("n_cycles", "cycle_order", "config_gap_seconds", "cycle_gap_seconds"),
+        *("experiment_timeout_seconds", "max_experiments", "launcher", "resources"),
         # values with a meaning of their own
         *("auto", "none", "null", "core"),
     }
@@ -53,7 +56,7 @@ class Registry(Generic[SpecT]):
     """The specs of one kind by name; remembers who claimed a name.
 
     Args:
-        kind: what its specs are, in the singular: ``backend``, ``sampler``, ``sink``.
+        kind: what its specs are, in the singular: ``backend``, ``sampler``, ``sink``, ``launcher``.
     """
 
     def __init__(self, kind: str) -> None:

@@ -21,6 +21,7 @@ def pause(
     design_hash: str,
     listener: Listener,
     *,
+    spent_s: float = 0.0,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
@@ -30,10 +31,11 @@ def pause(
         gap: the pause.
         design_hash: names the study in its events.
         listener: is told.
+        spent_s: what has passed of it already (s).
         sleep: waits for so many seconds.
         clock: monotonic time (s).
     """
-    end_s = clock() + gap.seconds
+    end_s = clock() + gap.seconds - spent_s
     while (left_s := end_s - clock()) > 0:
         listener(GapProgress(design_hash, gap.kind, left_s, gap.seconds))
         # To the next whole second, so that the countdown does not stutter.
@@ -58,10 +60,14 @@ class Remaining:
     Args:
         runs: the runs to take, in order.
         execution: has the gaps.
+        slots: runs that go on at the same time.
     """
 
-    def __init__(self, runs: Sequence[PlannedRun], execution: ExecutionConfig) -> None:
+    def __init__(
+        self, runs: Sequence[PlannedRun], execution: ExecutionConfig, slots: int = 1
+    ) -> None:
         self._runs = runs
+        self._slots = slots
         self._seen: dict[str, _Seen] = {}
         for run in runs:
             self._seen.setdefault(run.config_hash, _Seen()).left += 1
@@ -71,7 +77,7 @@ class Remaining:
         # Over configurations that have completed: time of their runs still to do, sum of their
         # means, their number; and the runs of all others.
         self._known_s, self._means_s, self._n_known = 0.0, 0.0, 0
-        self._unknown = len(runs)
+        self._unknown = self._n_left = len(runs)
 
     def ended(self, index: int, elapsed_s: float, *, completed: bool) -> float | None:
         """Note a run that has ended, and estimate what is left.
@@ -96,12 +102,14 @@ class Remaining:
             seen.completed += 1
             seen.total_s += elapsed_s
         self._remember(seen)
-        if index + 1 == len(self._runs):
+        self._n_left -= 1
+        if not self._n_left:
             return 0.0
         if not self._n_known:
             return None
         others_s = self._means_s / self._n_known
-        return max(0.0, self._known_s + self._unknown * others_s + self._gaps_left_s)
+        left_s = self._known_s + self._unknown * others_s + self._gaps_left_s
+        return max(0.0, left_s) / self._slots
 
     def _forget(self, seen: _Seen) -> None:
         if seen.completed:

@@ -31,6 +31,11 @@ class PlannedRun:
     config_hash: str
     cycle: int
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """What names the run for good: hash and cycle."""
+        return self.config_hash, self.cycle
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -96,7 +101,12 @@ def gap_after(runs: Sequence[PlannedRun], index: int, execution: ExecutionConfig
     """
     if index + 1 >= len(runs):
         return None
-    rises = runs[index + 1].cycle > runs[index].cycle
+    return gap_between(runs[index], runs[index + 1], execution)
+
+
+def gap_between(before: PlannedRun, after: PlannedRun, execution: ExecutionConfig) -> Gap | None:
+    """The pause between two runs that follow each other; ``None`` for a length of 0 s."""
+    rises = after.cycle > before.cycle
     seconds = execution.cycle_gap_seconds if rises else execution.config_gap_seconds
     return Gap("cycle" if rises else "config", seconds) if seconds > 0 else None
 

@@ -86,11 +86,6 @@ class StudyReport:
         """Configurations × cycles."""
         return self.estimate.n_runs
 
-    @property
-    def above_cap(self) -> bool:
-        """Whether the study has to be confirmed first."""
-        return self.n_runs > self.max_experiments
-
     def raise_if_any(self) -> None:
         """Raise all problems in one message.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llem_core.contracts import BackendSpec, SamplerSpec, SinkSpec, hookimpl
+from llem_core.contracts import BackendSpec, LauncherSpec, SamplerSpec, SinkSpec, hookimpl
 from llem_core.contracts.hookspecs import CONTRACT_VERSION
 
 
@@ -28,10 +28,12 @@ class FakePlugin:
         backends: Sequence[BackendSpec] = (),
         samplers: Sequence[SamplerSpec] = (),
         sinks: Sequence[SinkSpec] = (),
+        launchers: Sequence[LauncherSpec] = (),
     ) -> None:
         self._backends = list(backends)
         self._samplers = list(samplers)
         self._sinks = list(sinks)
+        self._launchers = list(launchers)
 
     @hookimpl
     def llem_backends(self) -> list[BackendSpec]:
@@ -47,3 +49,8 @@ class FakePlugin:
     def llem_sinks(self) -> list[SinkSpec]:
         """The sinks."""
         return self._sinks
+
+    @hookimpl
+    def llem_launchers(self) -> list[LauncherSpec]:
+        """The launchers."""
+        return self._launchers

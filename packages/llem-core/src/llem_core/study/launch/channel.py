@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
-from llem_core.contracts.launcher import Message, decode, encode
+from llem_core.contracts.messages import Message, decode, encode
 from llem_core.events import Event
 
 _CHUNK = 1 << 20

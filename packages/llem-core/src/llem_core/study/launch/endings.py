@@ -6,7 +6,7 @@ import contextlib
 import signal
 from pathlib import Path
 
-from llem_core.contracts.launcher import LaunchFailure
+from llem_core.contracts.messages import LaunchFailure
 from llem_core.events import Phase
 
 _TAIL = 4000
@@ -51,7 +51,7 @@ def describe_timeout(limit_s: float, phase: Phase | None, log: Path) -> LaunchFa
     where = f" in the step {phase}" if phase else ""
     return LaunchFailure(
         "TimeoutError",
-        f"the experiment was not done after {limit_s:g} s and was killed{where}; raise "
+        f"the experiment was not done after {limit_s:g} s of running and was killed{where}; raise "
         "execution.experiment_timeout_seconds, or make it smaller",
         tail(log),
         phase,

@@ -15,13 +15,12 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
-from llem_core.contracts.launcher import (
-    Launcher,
+from llem_core.contracts.launcher import Launcher, Running
+from llem_core.contracts.messages import (
     LaunchFailure,
     LaunchResult,
     LaunchSuccess,
     LaunchTask,
-    Running,
     WarmUp,
 )
 from llem_core.errors import StudyError
@@ -154,7 +153,7 @@ class SpawnRun(Running):
         self._phase: Phase | None = None
         self._result: LaunchResult | None = None
         self._ended = False
-        self.pid = experiment.pid
+        self.run_id = str(experiment.pid)
 
     def events(self, timeout_s: float) -> Iterator[Event]:
         """Events until the process has ended or the time is over."""

@@ -14,14 +14,16 @@ import faulthandler
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from llem_core.contracts.launcher import (
+from llem_core.contracts.messages import (
     LaunchFailure,
     LaunchResult,
     LaunchSuccess,
     LaunchTask,
+    Message,
     WarmUp,
 )
 from llem_core.events import Event, Listener, Phase, PhaseChanged
@@ -45,13 +47,21 @@ def spawned(tasks: Connection, results: Connection, events: Connection, token: s
     mend_inherited()
     _own_group()
     _keep(token)
-    for message in receive(tasks):
+    for message in _expected(tasks, results):
         if isinstance(message, WarmUp):
             warm_up(message.backend)
         elif isinstance(message, LaunchTask):
             _capture_output(log_path(message))
             send(results, execute(message, EventQueue(events).put))
             return
+
+
+def _expected(tasks: Connection, results: Connection) -> Iterator[Message]:
+    """What the study sends; if that cannot be read, the study is told why."""
+    try:
+        yield from receive(tasks)
+    except ValueError as error:
+        send(results, LaunchFailure("PreFlightError", f"the run cannot read its task: {error}"))
 
 
 def log_path(task: LaunchTask) -> Path:
@@ -103,7 +113,8 @@ def _measure(task: LaunchTask, listener: Listener) -> LaunchSuccess:
     finished = measure(config, tell_plugins_and(listener), baselines=baselines)
     directory = study / task.folder
     directory.mkdir()
-    return LaunchSuccess(deliver(config, finished, directory).result.model_dump_json())
+    file = deliver(config, finished, directory).files[0]
+    return LaunchSuccess(file.relative_to(study).as_posix(), file.stat().st_size)
 
 
 def describe(error: BaseException, phase: Phase | None) -> LaunchFailure:
@@ -168,13 +179,17 @@ def _capture_output(log: Path) -> None:
 
 def main() -> int:
     """Run the task on standard input, and write messages to what was standard output."""
-    from llem_core.contracts.launcher import decode, encode
+    from llem_core.contracts.messages import decode, encode
 
     mend_inherited()
     ours = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no message
     with os.fdopen(ours, "wb") as out:
-        task = decode(sys.stdin.buffer.readline())
+        try:
+            task = decode(sys.stdin.buffer.readline())
+        except ValueError as error:
+            out.write(encode(LaunchFailure("PreFlightError", f"it cannot read its task: {error}")))
+            return 1
         if not isinstance(task, LaunchTask):
             raise TypeError(f"not a task: {task}")
 

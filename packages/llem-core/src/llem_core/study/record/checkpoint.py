@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from llem_core.config.study import StudyConfig
 from llem_core.errors import StudyError
 from llem_core.study.plan import PlannedRun
 from llem_core.study.record.design import write_design
-from llem_core.study.record.folders import clear, result_of
+from llem_core.study.record.folders import clear, result_of, run_folder
 from llem_core.study.record.manifest import (
     MANIFEST,
     ManifestEntry,
@@ -20,8 +20,16 @@ from llem_core.study.record.manifest import (
 )
 from llem_core.text import now, short_hash
 
+Attach = Callable[[PlannedRun, str], bool]
+"""Finds a run again by its launcher's id for it; says whether it did."""
 
-def open_study(study: StudyConfig, directory: Path, runs: Sequence[PlannedRun]) -> ManifestWriter:
+
+def open_study(
+    study: StudyConfig,
+    directory: Path,
+    runs: Sequence[PlannedRun],
+    attach: Attach = lambda *_: False,
+) -> ManifestWriter:
     """Write the design and the manifest of a study that begins or goes on.
 
     Completed runs whose files are whole stay as they are; what is left of all others is removed.
@@ -30,6 +38,8 @@ def open_study(study: StudyConfig, directory: Path, runs: Sequence[PlannedRun]) 
         study: the study.
         directory: its folder, which exists and is locked.
         runs: all its runs, in execution order.
+        attach: asked for each run that was under way when the study's process died; one that is
+            found stays ``running``, with what it has written.
 
     Raises:
         StudyError: the folder belongs to another design, or it cannot be written.
@@ -40,13 +50,18 @@ def open_study(study: StudyConfig, directory: Path, runs: Sequence[PlannedRun]) 
             f"{directory} holds a study of the design {former.study_design_hash}, and this one is "
             f"{study.study_design_hash}; give it a folder of its own."
         )
-    entries = _entries(study, directory, runs, former)
-    clear(directory, keep={e.result_file.split("/")[0] for e in entries if e.result_file})
+    same = former is not None and former.launcher == study.execution.launcher
+    entries = _entries(study, directory, runs, former, attach if same else lambda *_: False)
+    keep = {e.result_file.split("/")[0] for e in entries if e.result_file}
+    under_way = [run for run, e in zip(runs, entries, strict=False) if e.status == "running"]
+    keep |= {run_folder(run, study.label(run.config_hash), len(runs)) for run in under_way}
+    clear(directory, keep=keep)
     write_design(directory, study)
     manifest = StudyManifest(
         study_name=study.name,
         study_design_hash=study.study_design_hash,
         pid=os.getpid(),
+        launcher=study.execution.launcher,
         started_at=former.started_at if former else now(),
         elapsed_s=former.elapsed_s if former else 0.0,
         experiments=entries,
@@ -55,12 +70,14 @@ def open_study(study: StudyConfig, directory: Path, runs: Sequence[PlannedRun]) 
 
 
 def _entries(
-    study: StudyConfig, directory: Path, runs: Sequence[PlannedRun], former: StudyManifest | None
+    study: StudyConfig,
+    directory: Path,
+    runs: Sequence[PlannedRun],
+    former: StudyManifest | None,
+    attach: Attach,
 ) -> list[ManifestEntry]:
     known = {entry.key: entry for entry in former.runs()} if former else {}
-    planned = [
-        _entry(directory, run, known.pop((run.config_hash, run.cycle), None)) for run in runs
-    ]
+    planned = [_entry(directory, run, known.pop(run.key, None), attach) for run in runs]
     refuse_dropped(directory, known.values(), runs)
     return [*planned, *_skipped(study)]
 
@@ -92,7 +109,9 @@ def refuse_dropped(
     )
 
 
-def _entry(directory: Path, run: PlannedRun, former: ManifestEntry | None) -> ManifestEntry:
+def _entry(
+    directory: Path, run: PlannedRun, former: ManifestEntry | None, attach: Attach
+) -> ManifestEntry:
     fresh = ManifestEntry(config_hash=run.config_hash, cycle=run.cycle)
     if former is None:
         return fresh
@@ -100,6 +119,8 @@ def _entry(directory: Path, run: PlannedRun, former: ManifestEntry | None) -> Ma
         file = result_of(directory, former.result_file, run.config_hash, run.cycle)
         if file is not None:
             return former.model_copy(update={"result_file": file})
+    if former.status == "running" and former.run_id and attach(run, former.run_id):
+        return former
     fresh.attempt = former.attempt
     return fresh
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from llem_core.errors import StudyError
 from llem_core.events import RunStatus
@@ -16,8 +16,11 @@ from llem_core.files import read_file, write_atomically
 from llem_core.text import now
 
 MANIFEST = "manifest.json"
-MANIFEST_VERSION = 1
-MANIFEST_HISTORY = {1: "first version"}
+MANIFEST_VERSION = 2
+MANIFEST_HISTORY = {
+    1: "first version",
+    2: "`run_id` in place of the `pid` of a run; `launcher` says whose it is",
+}
 
 StudyStatus = Literal["running", "completed", "failed", "interrupted"]
 
@@ -39,7 +42,9 @@ class ManifestEntry(BaseModel):
     )
     error: str | None = Field(None, description="Why it has no result: type and message.")
     attempt: int = Field(0, ge=0, description="Starts so far.")
-    pid: int | None = Field(None, description="Process of the last start.")
+    run_id: str | None = Field(
+        None, description="Last start, by its launcher's own name: a process id, a job's number."
+    )
     started_at: str | None = Field(None, description="Last start (ISO 8601, UTC).")
     finished_at: str | None = Field(None, description="End of the last start (ISO 8601, UTC).")
 
@@ -54,17 +59,31 @@ class StudyManifest(BaseModel):
 
     model_config = _STRICT
 
-    manifest_version: Literal[1] = Field(1, description="Version of this schema.")
+    manifest_version: Literal[2] = Field(2, description="Version of this schema.")
     study_name: str = Field(description="Name of the study.")
     study_design_hash: str = Field(description="Names the set of configurations.")
     status: StudyStatus = Field("running", description="Where the study stands.")
     pid: int | None = Field(None, description="Process that runs or ran the study.")
+    launcher: str = Field("local", description="What gives its runs their processes.")
     started_at: str = Field(description="When it started first (ISO 8601, UTC).")
     finished_at: str | None = Field(None, description="When it ended last (ISO 8601, UTC).")
     elapsed_s: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="Time spent so far, over all starts (s)."
     )
     experiments: list[ManifestEntry] = Field(description="The runs, in execution order.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_version_1(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("manifest_version") != 1:
+            return data
+        entries = [
+            {**entry, "run_id": None if entry.get("pid") is None else str(entry["pid"])}
+            for entry in data.get("experiments", ())
+        ]
+        for entry in entries:
+            entry.pop("pid", None)
+        return {**data, "manifest_version": MANIFEST_VERSION, "experiments": entries}
 
     def runs(self) -> Iterator[ManifestEntry]:
         """Entries that run, skipped combinations left out."""
@@ -147,10 +166,12 @@ class ManifestWriter:
             raise StudyError(f"the study has no run {config_hash} in cycle {cycle}")
         return self.manifest.experiments[index]
 
-    def mark_running(self, config_hash: str, cycle: int, *, pid: int | None = None) -> None:
-        """One run begins, in the process ``pid``; counts the attempt."""
+    def mark_running(self, config_hash: str, cycle: int, *, run_id: str = "") -> None:
+        """One run begins, which its launcher knows as ``run_id``; counts the attempt."""
         attempt = self.entry(config_hash, cycle).attempt + 1
-        self._move(config_hash, cycle, "running", attempt=attempt, pid=pid, started_at=now())
+        self._move(
+            config_hash, cycle, "running", attempt=attempt, run_id=run_id or None, started_at=now()
+        )
 
     def mark_completed(self, config_hash: str, cycle: int, result_file: str) -> None:
         """One run has a result in ``result_file``, a path relative to the study's folder."""

@@ -1,0 +1,293 @@
+"""Takes the runs of a study, one after another or as many at once as the launcher has slots."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from llem_core.config.study import StudyConfig
+from llem_core.contracts.launcher import Launcher, Running
+from llem_core.contracts.messages import LaunchFailure, LaunchTask
+from llem_core.errors import StudyError
+from llem_core.events import (
+    Listener,
+    RunEnded,
+    RunStarted,
+    RunStatus,
+    StudyFailed,
+    StudyFinished,
+    StudyStarted,
+)
+from llem_core.results.study import StudyResult
+from llem_core.study.active import ActiveRun
+from llem_core.study.deliver import deliver_study
+from llem_core.study.interrupts import Interrupts
+from llem_core.study.pace import Remaining, pause
+from llem_core.study.plan import Gap, PlannedRun, gap_between
+from llem_core.study.record.folders import run_folder
+from llem_core.study.record.manifest import ManifestWriter
+from llem_core.study.summary.collect import (
+    Figures,
+    RunOutcome,
+    assemble_study,
+    finished_study,
+)
+from llem_core.text import now
+
+_SLICE_S = 0.2
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A place that a run can have at the launcher.
+
+    Attributes:
+        active: the run that has it, and which of those to do it is.
+        last: the run that had it before.
+        freed_s: monotonic time at which that one ended (s).
+    """
+
+    active: tuple[int, ActiveRun] | None = None
+    last: PlannedRun | None = None
+    freed_s: float = 0.0
+
+
+class RunTaker:
+    """Takes what is left of a study, and always leaves the manifest with a final status.
+
+    Args:
+        study: the study.
+        runs: all its runs, in execution order.
+        writer: its manifest, just opened.
+        launcher: gives each experiment its process; closed at the end.
+        listener: is told of events.
+        interrupts: what keeps signals out while a state is being noted.
+        attached: runs of an earlier start that the launcher has found again.
+        warnings: on the study's folder, for its result.
+    """
+
+    def __init__(
+        self,
+        study: StudyConfig,
+        runs: Sequence[PlannedRun],
+        writer: ManifestWriter,
+        launcher: Launcher,
+        listener: Listener,
+        interrupts: Interrupts,
+        attached: Mapping[tuple[str, int], Running] | None = None,
+        warnings: Sequence[str] = (),
+    ) -> None:
+        self._study = study
+        self._runs = runs
+        self._writer = writer
+        self._directory: Path = writer.path.parent
+        self._launcher = launcher
+        self._tell = listener
+        self._interrupts = interrupts
+        self._attached = dict(attached or {})
+        self._warnings = warnings
+        self._figures: dict[tuple[str, int], Figures] = {}
+        todo = {run.key: run for run in runs if writer.entry(*run.key).status == "pending"}
+        again = [run for run in runs if run.key in self._attached]
+        self._todo = [*again, *todo.values()]
+        self._next = 0
+        self._slots = [_Slot() for _ in range(max(1, launcher.slots, len(again)))]
+        self._remaining = Remaining(self._todo, study.execution, len(self._slots))
+
+    def run(self) -> StudyResult:
+        """Take all runs, then assemble and deliver the study's result."""
+        try:
+            self._tell(self._started())
+            while self._next < len(self._todo) or self._busy:
+                self._step()
+            return self._finish()
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            with self._interrupts.shielded():
+                self._abandon()
+                self._writer.finish("interrupted" if interrupted else "failed")
+                message = str(error) or ("interrupted" if interrupted else "")
+                self._tell(StudyFailed(self._design, type(error).__name__, message))
+            raise
+        finally:
+            with self._interrupts.shielded():
+                self._launcher.close()
+
+    @property
+    def _design(self) -> str:
+        return self._study.study_design_hash
+
+    @property
+    def _busy(self) -> list[_Slot]:
+        return [slot for slot in self._slots if slot.active is not None]
+
+    def _started(self) -> StudyStarted:
+        return StudyStarted(
+            config_hash=self._design,
+            name=self._study.name,
+            n_configurations=len(self._study.experiments),
+            n_cycles=self._study.execution.n_cycles,
+            n_runs=len(self._runs),
+            n_completed=len(self._runs) - len(self._todo),
+            directory=str(self._directory),
+        )
+
+    def _step(self) -> None:
+        """Start a run, wait until one may start, or follow those that have been started."""
+        busy = self._busy
+        free = [slot for slot in self._slots if slot.active is None]
+        if free and self._next < len(self._todo):
+            slot, gap, spent_s = min(
+                ((one, *self._rest(one)) for one in free),
+                key=lambda each: 0.0 if each[1] is None else each[1].seconds - each[2],
+            )
+            if gap is None or gap.seconds <= spent_s:
+                self._start(slot)
+                return
+            if not busy:
+                with self._interrupts.shielded():
+                    self._launcher.warm_up(self._todo[self._next].config.backend)
+                pause(gap, self._design, self._tell, spent_s=spent_s)
+                slot.last = None  # it has rested
+                return
+        alone = len(busy) == 1 and (len(self._slots) == 1 or self._next == len(self._todo))
+        for slot in busy:
+            assert slot.active is not None
+            if slot.active[1].follow(math.inf if alone else _SLICE_S / len(busy), self._tell):
+                self._end(slot)
+
+    def _rest(self, slot: _Slot) -> tuple[Gap | None, float]:
+        """The pause between the slot's last run and the next one, and what has passed of it (s)."""
+        if slot.last is None:
+            return None, 0.0
+        gap = gap_between(slot.last, self._todo[self._next], self._study.execution)
+        return gap, time.monotonic() - slot.freed_s
+
+    def _start(self, slot: _Slot) -> None:
+        planned = self._todo[self._next]
+        label = self._study.label(planned.config_hash)
+        task = task_of(self._study, planned, self._directory, len(self._runs))
+        again = self._attached.pop(planned.key, None)
+        entry = self._writer.entry(*planned.key)
+        self._tell(
+            RunStarted(
+                config_hash=planned.config_hash,
+                position=planned.position,
+                n_runs=len(self._runs),
+                cycle=planned.cycle,
+                label=label,
+                attempt=entry.attempt + (again is None),
+            )
+        )
+        with self._interrupts.shielded():
+            running = self._launch(task) if again is None else again
+            limit_s = self._study.execution.experiment_timeout_seconds
+            slot.active = self._next, ActiveRun(planned, task, running, limit_s)
+            self._next += 1
+            if again is None:
+                self._writer.mark_running(*planned.key, run_id=running.run_id)
+
+    def _launch(self, task: LaunchTask) -> Running:
+        try:
+            return self._launcher.start(task)
+        except OSError as error:
+            raise StudyError(
+                f"no process can be started ({error.strerror}); end what fills this machine and "
+                f"go on with `llem run --resume {self._directory}`."
+            ) from error
+
+    def _end(self, slot: _Slot) -> None:
+        """Note how a run ended, and tell it."""
+        assert slot.active is not None
+        index, active = slot.active
+        with self._interrupts.shielded():
+            ended = active.end()
+        with self._interrupts.shielded():
+            settled = active.settle(ended)
+            key = active.planned.key
+            if isinstance(settled, LaunchFailure):
+                self._writer.mark_failed(*key, f"{settled.error_type}: {settled.message}")
+            else:
+                self._figures[key] = settled[1]
+                self._writer.mark_completed(*key, settled[0].as_posix())
+        slot.active, slot.last, slot.freed_s = None, active.planned, time.monotonic()
+        self._tell(self._ended(index, slot.freed_s - active.started_s, settled))
+
+    def _ended(
+        self, index: int, elapsed_s: float, settled: tuple[Path, Figures] | LaunchFailure
+    ) -> RunEnded:
+        planned = self._todo[index]
+        failure = settled if isinstance(settled, LaunchFailure) else None
+        figures = None if isinstance(settled, LaunchFailure) else settled[1]
+        status: RunStatus = "failed" if figures is None else "completed"
+        return RunEnded(
+            config_hash=planned.config_hash,
+            position=planned.position,
+            n_runs=len(self._runs),
+            cycle=planned.cycle,
+            label=self._study.label(planned.config_hash),
+            status=status,
+            elapsed_s=elapsed_s,
+            remaining_s=self._remaining.ended(index, elapsed_s, completed=figures is not None),
+            energy_per_output_token_j=figures.energy_per_output_token_j if figures else None,
+            energy_estimated=figures is not None and figures.energy_method == "estimated",
+            output_tokens_per_second=figures.output_tokens_per_second if figures else None,
+            error=f"{failure.error_type}: {failure.message}" if failure else None,
+        )
+
+    def _abandon(self) -> None:
+        """The study ends in the middle of runs."""
+        for slot in self._busy:
+            assert slot.active is not None
+            active = slot.active[1]
+            active.abandon()
+            status = self._writer.entry(*active.planned.key).status
+            if status == "completed":
+                continue  # it was over, and its result is whole
+            active.discard()
+            if status == "running":
+                self._writer.mark_interrupted(*active.planned.key)
+
+    def _finish(self) -> StudyResult:
+        outcomes = [self._outcome(planned) for planned in self._runs]
+        n_failed = sum(outcome.status != "completed" for outcome in outcomes)
+        status: Literal["completed", "failed"] = "failed" if n_failed else "completed"
+        elapsed_s = self._writer.elapsed_s
+        result = assemble_study(
+            self._study,
+            outcomes,
+            status=status,
+            started_at=self._writer.manifest.started_at,
+            finished_at=now(),
+            duration_total_s=elapsed_s,
+            directory=self._directory,
+            process_isolation=self._launcher.isolation,
+        )
+        result = result.model_copy(update={"warnings": [*self._warnings, *result.warnings]})
+        n_completed = len(outcomes) - n_failed
+        self._tell(StudyFinished(self._design, status, n_completed, n_failed, elapsed_s))
+        finished = finished_study(self._study, outcomes, result, self._directory)
+        delivered = deliver_study(self._study, finished, self._directory)
+        with self._interrupts.shielded():
+            self._writer.finish(status)
+        return delivered.result
+
+    def _outcome(self, planned: PlannedRun) -> RunOutcome:
+        entry = self._writer.entry(*planned.key)
+        file = None if entry.result_file is None else Path(entry.result_file)
+        return RunOutcome(planned, entry.status, file, entry.error, self._figures.get(planned.key))
+
+
+def task_of(study: StudyConfig, planned: PlannedRun, directory: Path, n_runs: int) -> LaunchTask:
+    """What a launcher is given of a run."""
+    return LaunchTask(
+        config_hash=planned.config_hash,
+        config=planned.config.model_dump(mode="json"),
+        directory=str(directory),
+        folder=run_folder(planned, study.label(planned.config_hash), n_runs),
+        resources=study.execution.asked_resources,
+    )
