@@ -17,6 +17,7 @@ from llem_core.contracts import (
     Prompt,
     Purpose,
     RequestOutput,
+    RunFacts,
     Workload,
 )
 from llem_core.errors import BackendError
@@ -25,14 +26,20 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from llem_pytorch.config import PyTorchConfig
 from llem_pytorch.errors import engine_errors, hub_errors
 from llem_pytorch.generation.batching import Encoded, group, pad
-from llem_pytorch.generation.decoding import compile_arguments, generation_config
+from llem_pytorch.generation.decoding import (
+    compile_arguments,
+    generation_config,
+    unused_settings,
+)
 from llem_pytorch.generation.quiet import quiet
 from llem_pytorch.generation.timing import LastLogits, StepRecorder
+from llem_pytorch.model.architecture import dropped_quantisation
 from llem_pytorch.model.facts import (
     allows_inference_mode,
     effective_settings,
     model_info,
     position_limit,
+    stated_positions,
 )
 from llem_pytorch.model.hub import offline_if_unreachable
 from llem_pytorch.model.loading import load_adapter, load_assistant, load_model, load_tokenizer
@@ -78,6 +85,8 @@ class PyTorchBackend(InferenceBackend):
         self._tokenizer: Tokenizer | None = None
         self._cuda_indices: list[int] = []
         self._position_limit: int | None = None
+        self._made_for: int | None = None
+        self._beyond = 0
         self._reset_worked = False
         self._inference_mode = False
         self._last_logits = LastLogits()
@@ -86,9 +95,10 @@ class PyTorchBackend(InferenceBackend):
         """Load model, adapter, tokenizer and draft model."""
         self._device = choose_device(self.workload, self._section)
         prepare_process(self.workload, self._section, self._device)
-        with quiet(), offline_if_unreachable():
+        with quiet(), offline_if_unreachable(self._names):
             is_random, notes = self._load_parts()
         self._position_limit = position_limit(self._model)
+        self._made_for = stated_positions(self._model)
         self._cuda_indices = sorted(
             {p.device.index or 0 for p in self._model.parameters() if p.device.type == "cuda"}
         )
@@ -116,6 +126,9 @@ class PyTorchBackend(InferenceBackend):
             self._model, is_random = load_model(workload, self._device)
             self._tokenizer, remark = load_tokenizer(workload, self._model)
         notes = [remark] if remark else []
+        if section.load_format == "dummy":
+            notes += dropped_quantisation(self._model.config.to_dict())
+        notes += unused_settings(self._model.generation_config, workload)
         if workload.lora is not None:
             with hub_errors(f"lora.adapter {workload.lora.adapter}", peak_so_far):
                 self._model = load_adapter(self._model, workload.lora)
@@ -186,6 +199,8 @@ class PyTorchBackend(InferenceBackend):
         times_s: list[float] | None,
     ) -> RequestOutput:
         assert self._tokenizer is not None
+        positions = batch.input_tokens[position] + len(ids)
+        self._beyond += self._made_for is not None and positions > self._made_for
         own_s = None if times_s is None else tuple(times_s[: len(ids)])
         return RequestOutput(
             index=batch.indices[position],
@@ -208,6 +223,7 @@ class PyTorchBackend(InferenceBackend):
         for index in self._cuda_indices:
             torch.cuda.reset_peak_memory_stats(index)
         self._reset_worked = reset_host_peak()
+        self._beyond = 0
 
     def memory(self) -> MemoryReading:
         """Peak memory since the last reset."""
@@ -216,6 +232,17 @@ class PyTorchBackend(InferenceBackend):
             return host_peak(self._reset_worked)
         peak = sum(torch.cuda.max_memory_allocated(index) for index in cuda)
         return MemoryReading(peak, "torch.cuda.max_memory_allocated, all devices in use")
+
+    def facts(self) -> RunFacts:
+        """What is to be said of the window."""
+        if not self._beyond:
+            return RunFacts()
+        return RunFacts(
+            notes=(
+                f"{self._beyond} outputs went past the {self._made_for} positions that the model "
+                "was made for (max_position_embeddings): what it says there means little.",
+            )
+        )
 
     def unload(self) -> None:
         """Free the model and the cache of CUDA's allocator."""
@@ -227,6 +254,13 @@ class PyTorchBackend(InferenceBackend):
         gc.collect()
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Whatever may have to be fetched: model, draft model and adapter."""
+        adapter = self.workload.lora.adapter if self.workload.lora is not None else None
+        names = (self.workload.model, self._section.assistant_model, adapter)
+        return tuple(name for name in names if name is not None)
 
     @property
     def _has_beams(self) -> bool:

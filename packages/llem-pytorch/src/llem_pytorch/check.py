@@ -11,7 +11,20 @@ from llem_core.errors import ConfigError
 
 from llem_pytorch.audit import FORBIDDEN_PASSTHROUGH, split_passthrough
 from llem_pytorch.config import PyTorchConfig
-from llem_pytorch.model.memory import available_bytes, estimate_bytes, model_fields
+from llem_pytorch.model.architecture import (
+    dropped_quantisation,
+    needs_own_code,
+    pickled_only,
+    untrusted_code,
+    why_not_causal,
+)
+from llem_pytorch.model.memory import (
+    available_bytes,
+    checkpoint_fields,
+    checkpoint_folder,
+    estimate_bytes,
+    model_fields,
+)
 from llem_pytorch.model.shapes import get_shape, is_shape
 from llem_pytorch.requirements import device_kind, unmet_requirements
 
@@ -26,6 +39,9 @@ def check(workload: Workload) -> CheckReport:
     assert isinstance(section, PyTorchConfig)
     _check_model(workload, section)
     _check_assistant(section)
+    _check_architecture("model", workload.model, section.revision, section)
+    if section.assistant_model is not None:
+        _check_architecture("pytorch.assistant_model", section.assistant_model, None, section)
     _check_adapter(workload)
     _check_passthrough(workload, section)
     kind = device_kind(section)
@@ -69,6 +85,19 @@ def _check_assistant(section: PyTorchConfig) -> None:
         get_shape(model)
     elif is_local(model):
         _check_checkpoint("pytorch.assistant_model", model, None)
+
+
+def _check_architecture(
+    name: str, model: str, revision: str | None, section: PyTorchConfig
+) -> None:
+    subfolder = section.subfolder if name == "model" else None
+    fields = None if is_shape(model) else checkpoint_fields(model, revision, subfolder)
+    if fields is None:
+        return
+    if (why_not := why_not_causal(f"{name}: {model}", fields)) is not None:
+        raise ConfigError(why_not)
+    if needs_own_code(fields) and not section.trust_remote_code:
+        raise ConfigError(untrusted_code(f"{name}: {model}"))
 
 
 def _check_adapter(workload: Workload) -> None:
@@ -120,6 +149,17 @@ def _notes(workload: Workload, fields: dict[str, Any] | None, kind: str) -> Iter
         yield "the model's configuration is not at hand: no memory estimate"
     if kind == "cpu" and workload.precision == "fp16":
         yield "fp16 is slow on most CPUs; bf16 or fp32 may say more"
+    section = workload.section
+    assert isinstance(section, PyTorchConfig)
+    if section.load_format == "dummy":
+        yield from dropped_quantisation(fields or {})
+    elif not is_shape(workload.model):
+        folder = checkpoint_folder(workload.model, section.revision) / (section.subfolder or "")
+        if pickled_only(folder):
+            yield (
+                "the weights are pickled: only tensors are read from them, and a file that holds "
+                "other objects is refused; pytorch.trust_remote_code does not change that"
+            )
     limit = (fields or {}).get("max_position_embeddings")
     positions = workload.max_input_tokens + workload.max_output_tokens
     if isinstance(limit, int) and positions > limit:

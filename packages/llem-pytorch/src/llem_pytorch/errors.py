@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
+import re
 from collections.abc import Callable, Iterator
 
 from llem_core.errors import BackendError, LLEMError, OutOfMemoryError
 from llem_core.units import format_bytes
+
+from llem_pytorch.model.architecture import RUNS, untrusted_code
 
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory")
 _OFFLINE_KINDS = (
@@ -16,6 +20,10 @@ _OFFLINE_KINDS = (
     "ConnectTimeout",
 )
 _NO_ACCESS_KINDS = ("GatedRepoError", "RepositoryNotFoundError")
+# PEFT's message on an adapter whose embeddings have another height than the model's.
+_VOCABULARIES = re.compile(
+    r"size mismatch for \S*(?:embed|wte|lm_head)\S*:.*?\[(\d+), \d+\].*?\[(\d+), \d+\]", re.DOTALL
+)
 _OFFLINE_WORDS = ("couldn't connect", "offline mode", "outgoing traffic", "cannot reach")
 
 
@@ -66,7 +74,32 @@ def hub_errors(model: str, peak_bytes: Callable[[], int | None]) -> Iterator[Non
                 f"{model} has no such revision on the hub; set revision to one of its branches, "
                 "tags or commits"
             ) from error
+        if (told := _of_the_checkpoint(model, error, chain)) is not None:
+            raise BackendError(told) from error
         raise
+
+
+def _of_the_checkpoint(model: str, error: BaseException, chain: list[BaseException]) -> str | None:
+    """What is the matter with a checkpoint that is there and does not load."""
+    if any(_says(cause, ("trust_remote_code",)) for cause in chain):
+        return untrusted_code(model)
+    if any(_says(cause, ("unrecognized configuration class",)) for cause in chain):
+        return f"{model} is not a model that generates text from text alone. {RUNS}."
+    if any(isinstance(cause, pickle.UnpicklingError) for cause in chain):
+        return (
+            f"the weights of {model} are pickled together with objects that are not tensors; "
+            "llem never unpickles those, since they can run code, and no setting changes that: "
+            "have the checkpoint saved again as safetensors, by someone who trusts it"
+        )
+    sizes = _VOCABULARIES.search(str(error.__cause__ or error))
+    if sizes is not None:
+        return (
+            f"{model} was made for a vocabulary of {sizes[1]} tokens, and the model has "
+            f"{sizes[2]}: "
+            "tokens were added when it was trained; merge it into the model that it was trained "
+            "with (PEFT's merge_and_unload, then save_pretrained), and measure that"
+        )
+    return None
 
 
 def _out_of_memory(doing: str, peak: int | None) -> str:

@@ -6,7 +6,7 @@ special tokens are kept, so that a run does what its experiment says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from llem_core.contracts import Workload
@@ -20,6 +20,22 @@ _SECTION_FIELDS = (
     *("no_repeat_ngram_size", "prompt_lookup_num_tokens", "max_matching_ngram_size"),
 )
 _DECODER_FIELDS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+_BEAMS_AND_PENALTIES = (
+    *("num_beams", "length_penalty", "early_stopping", "no_repeat_ngram_size"),
+    *("repetition_penalty", "encoder_repetition_penalty", "min_new_tokens", "min_length"),
+    *("bad_words_ids", "suppress_tokens", "begin_suppress_tokens", "sequence_bias"),
+    *("forced_bos_token_id", "forced_eos_token_id", "guidance_scale", "penalty_alpha"),
+    "exponential_decay_length_penalty",
+)
+_NEUTRAL = {
+    "num_beams": 1,
+    "length_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "min_length": 0,
+    "repetition_penalty": 1.0,
+    "encoder_repetition_penalty": 1.0,
+    "guidance_scale": 1.0,
+}
 
 
 def generation_config(
@@ -59,6 +75,31 @@ def generation_config(
     settings.update(_compile_settings(section))
     settings.update(split_passthrough(dict(workload.passthrough_kwargs))[0])
     return GenerationConfig(**settings)
+
+
+def unused_settings(stated: Any, workload: Workload) -> Iterator[str]:
+    """A remark on beams and penalties that a checkpoint asks for and that are not used.
+
+    Args:
+        stated: the checkpoint's own generation settings.
+        workload: a setting that it has too is not remarked.
+    """
+    given = {**workload.decoder.model_dump(), **workload.section.model_dump()}
+    given.update(workload.passthrough_kwargs)
+    plain = GenerationConfig()
+    asked = {
+        name: value
+        for name in _BEAMS_AND_PENALTIES
+        if (value := getattr(stated, name, None)) not in (None, _NEUTRAL.get(name), [], False)
+        and value != getattr(plain, name, None)
+        and given.get(name) is None
+    }
+    if asked:
+        told = ", ".join(f"{name}: {value}" for name, value in asked.items())
+        yield (
+            f"The checkpoint's generation settings ask for {told}, which an experiment does not "
+            "take over; set the fields of that name to measure it so."
+        )
 
 
 def _compile_settings(section: PyTorchConfig) -> dict[str, Any]:

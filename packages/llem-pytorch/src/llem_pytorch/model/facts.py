@@ -105,9 +105,15 @@ def position_limit(model: Any) -> int | None:
         if isinstance(module, nn.Embedding)
         and name.rpartition(".")[2] in {"wpe", "embed_positions", "position_embeddings"}
     ]
-    stated = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    stated = stated_positions(model)
     limits = [*learned, *([stated] if stated else [])]
     return min(limits) if learned else None
+
+
+def stated_positions(model: Any) -> int | None:
+    """Positions that a model was made for, as its configuration says."""
+    stated = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return int(stated) if stated else None
 
 
 def _dtype(model: Any) -> str:

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from llem_pytorch.audit import split_passthrough
 from llem_pytorch.config import PyTorchConfig
+from llem_pytorch.model.architecture import why_not_causal
 from llem_pytorch.model.shapes import get_shape, is_shape
 from llem_pytorch.model.tokenizer import BYTE_VOCABULARY, ByteTokenizer, HubTokenizer, Tokenizer
 
@@ -35,7 +36,7 @@ def random_model(workload: Workload, name: str, device: torch.device) -> Any:
     """
     section = workload.section
     assert isinstance(section, PyTorchConfig)
-    config = _config(name, section)
+    config = _causal_config(name, section)
     dtype = DTYPES.get(workload.precision)
     if dtype is None:
         stated = get_shape(name).dtype if is_shape(name) else config.dtype or "float32"
@@ -98,10 +99,13 @@ def load_tokenizer(workload: Workload, model: Any) -> tuple[Tokenizer, str | Non
     )
     if section.apply_chat_template and tokenizer.chat_template is None:
         raise BackendError("apply_chat_template is set, but the tokenizer has no chat template")
-    return HubTokenizer(tokenizer, _eos_ids(model, tokenizer), section.apply_chat_template), None
+    found = HubTokenizer(tokenizer, _eos_ids(model, tokenizer), section.apply_chat_template)
+    return found, found.remark
 
 
 def _checkpoint(workload: Workload, section: PyTorchConfig, device: torch.device) -> Any:
+    if section.gguf_file is None:
+        _causal_config(workload.model, section)
     arguments = {**_origin(section), **_kernels(section)}
     arguments["dtype"] = DTYPES.get(workload.precision, "auto")
     for name in ("variant", "use_safetensors", "gguf_file", "max_memory", "offload_folder"):
@@ -115,6 +119,14 @@ def _checkpoint(workload: Workload, section: PyTorchConfig, device: torch.device
         _place(workload.model), trust_remote_code=section.trust_remote_code, **arguments
     )
     return model if arguments["device_map"] is not None else model.to(device)
+
+
+def _causal_config(name: str, section: PyTorchConfig) -> Any:
+    config = _config(name, section)
+    why_not = None if is_shape(name) else why_not_causal(name, config.to_dict())
+    if why_not is not None:
+        raise BackendError(why_not)
+    return config
 
 
 def _config(name: str, section: PyTorchConfig) -> Any:
@@ -169,8 +181,9 @@ def _has_tokenizer(model: str, section: PyTorchConfig) -> bool:
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
+    """Of the generation settings and of the tokenizer: each may know one that the other lacks."""
     own = tokenizer.eos_token_id
-    return _stated_eos_ids(model) or (() if own is None else (int(own),))
+    return tuple(dict.fromkeys((*_stated_eos_ids(model), *(() if own is None else (int(own),)))))
 
 
 def _stated_eos_ids(model: Any) -> tuple[int, ...]:

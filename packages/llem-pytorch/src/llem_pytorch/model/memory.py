@@ -27,16 +27,22 @@ def model_fields(workload: Workload) -> dict[str, Any] | None:
         return {"dtype": shape.dtype, **shape.fields}
     section = workload.section
     assert isinstance(section, PyTorchConfig)
-    folder = checkpoint_folder(workload.model, section.revision) / (section.subfolder or "")
+    fields = checkpoint_fields(workload.model, section.revision, section.subfolder)
+    # A model of text and images has its language model's dimensions one level down.
+    text = (fields or {}).get("text_config")
+    return {**(fields or {}), **text} if isinstance(text, dict) else fields
+
+
+def checkpoint_fields(
+    model: str, revision: str | None = None, subfolder: str | None = None
+) -> dict[str, Any] | None:
+    """What a checkpoint's ``config.json`` says; ``None`` where it is not at hand."""
+    folder = checkpoint_folder(model, revision) / (subfolder or "")
     try:
         fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if not isinstance(fields, dict):
-        return None
-    # A model of text and images has its language model's dimensions one level down.
-    text = fields.get("text_config")
-    return {**fields, **text} if isinstance(text, dict) else fields
+    return fields if isinstance(fields, dict) else None
 
 
 def checkpoint_folder(model: str, revision: str | None) -> Path:

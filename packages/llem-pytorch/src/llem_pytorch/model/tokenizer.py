@@ -59,8 +59,11 @@ class ByteTokenizer:
 
     def synthetic(self, length: int, seed: str) -> list[int]:
         """Tokens over the whole vocabulary but the special ones."""
-        ordinary = [i for i in range(self._vocabulary) if not BOS_ID <= i <= PAD_ID]
-        return random.Random(seed).choices(ordinary, k=length)  # noqa: S311 - no secret
+        return random.Random(seed).choices(self._ordinary, k=length)  # noqa: S311 - no secret
+
+    @cached_property
+    def _ordinary(self) -> list[int]:
+        return [i for i in range(self._vocabulary) if not BOS_ID <= i <= PAD_ID]
 
 
 class HubTokenizer:
@@ -78,6 +81,7 @@ class HubTokenizer:
         self.eos_ids = eos_ids
         pad = tokenizer.pad_token_id
         self.pad_id: int = pad if pad is not None else (eos_ids[0] if eos_ids else 0)
+        self._ends_texts = not chat and self._appends_end()
 
     def encode(self, text: str, most: int) -> tuple[list[int], bool]:
         """Tokens with the special ones that the model expects.
@@ -94,6 +98,20 @@ class HubTokenizer:
             ids = self._ids(self._tokenizer.decode(content))
         return ids[:most], True
 
+    @property
+    def remark(self) -> str | None:
+        """What was not done as the tokenizer would have it."""
+        if not self._ends_texts:
+            return None
+        return (
+            "The tokenizer appends its end token to each text; it is left out, since a model is "
+            "to go on with a prompt, not to begin anew."
+        )
+
+    def _appends_end(self) -> bool:
+        ids: list[int] = self._tokenizer("a")["input_ids"]
+        return len(ids) > 1 and ids[-1] == self._tokenizer.eos_token_id
+
     def _content(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
@@ -105,7 +123,7 @@ class HubTokenizer:
                 turn, tokenize=False, add_generation_prompt=True
             )
         ids: list[int] = self._tokenizer(text, add_special_tokens=not self._chat)["input_ids"]
-        return ids
+        return ids[:-1] if self._ends_texts else ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text without special tokens."""
