@@ -85,6 +85,12 @@ def test_settings_of_the_users_own_codecarbon_have_no_say(run_script):
     assert {row["mean_w"] < 9000 for row in done.told["outer"]} == {True}
 
 
+def test_a_scheduler_that_is_only_named_does_not_keep_it_from_starting(run_script):
+    done = run_script(WINDOWS, SLURM_JOB_ID="1", PATH="/nowhere")
+    assert (done.stdout, done.stderr) == ("", "")
+    assert {row["name"] for row in done.told["outer"]} == {"cpu", "ram"}
+
+
 def test_the_power_that_the_user_gives_is_the_estimates(run_script):
     done = run_script(
         WINDOWS.replace("spec.section()", "spec.section(cpu_tdp_w=1000, ram_power_w=33)")

@@ -10,7 +10,7 @@ from importlib import metadata
 
 from llem_energy_codecarbon.components import Component, Processor, make_components
 from llem_energy_codecarbon.config import CodeCarbonConfig
-from llem_energy_codecarbon.quiet import silence
+from llem_energy_codecarbon.quiet import silence, without_absent_scheduler
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def open_components(config: CodeCarbonConfig) -> Opened:
 
 
 def _detect(config: CodeCarbonConfig, folder: str) -> tuple[list[Component], dict[str, object]]:
-    with silence():
+    with silence(), without_absent_scheduler():
         from codecarbon import OfflineEmissionsTracker
         from codecarbon.core.units import Time
 

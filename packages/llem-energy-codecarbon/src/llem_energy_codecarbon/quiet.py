@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
+import shutil
 import threading
 import warnings
 from collections.abc import Iterator
@@ -62,3 +64,21 @@ def silence() -> Iterator[None]:
     ):
         warnings.simplefilter("ignore")
         yield
+
+
+_JOB = ("SLURM_JOB_ID", "SLURM_JOBID")
+
+
+@contextlib.contextmanager
+def without_absent_scheduler() -> Iterator[None]:
+    """Hide the number of a Slurm job where Slurm's own program is missing.
+
+    CodeCarbon would ask that program how much memory the job has, and not start. In a container
+    of a Slurm job the variables are there, and the program is not.
+    """
+    absent = shutil.which("scontrol") is None
+    hidden = {name: os.environ.pop(name) for name in _JOB if absent and name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)

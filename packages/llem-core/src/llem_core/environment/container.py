@@ -11,13 +11,17 @@ from llem_core.results.environment import ContainerRecord
 _SCHEDULERS = {"SLURM_JOB_ID": "slurm", "PBS_JOBID": "pbs", "LSB_JOBID": "lsf"}
 
 
-def read_container() -> ContainerRecord:
-    """What can be told from marker files, variables and the control group."""
+def read_container(root: Path = Path("/")) -> ContainerRecord:
+    """What can be told from marker files, variables and the control group.
+
+    Args:
+        root: the file system that ``/proc`` and ``/sys`` are read from.
+    """
     jobs = [f"{name} {os.environ[key]}" for key, name in _SCHEDULERS.items() if key in os.environ]
     return ContainerRecord(
         kind=_kind(),
-        memory_limit_bytes=_memory_limit(),
-        cpu_limit_cores=_cpu_limit(),
+        memory_limit_bytes=_memory_limit(root),
+        cpu_limit_cores=_cpu_limit(root),
         scheduler_job=jobs[0] if jobs else None,
     )
 
@@ -34,14 +38,40 @@ def _kind() -> str | None:
     return None
 
 
-def _memory_limit() -> int | None:
-    text = read_text("/sys/fs/cgroup/memory.max")
-    return int(text) if text and text.isdigit() else None
+_NO_LIMIT_BYTES = 1 << 60
+"""Version 1 writes the largest number of pages for no limit."""
 
 
-def _cpu_limit() -> float | None:
-    parts = (read_text("/sys/fs/cgroup/cpu.max") or "").split()
-    if len(parts) != 2 or not all(part.isdigit() for part in parts):
-        return None
-    quota, period = map(int, parts)
-    return quota / period if period else None
+def _memory_limit(root: Path) -> int | None:
+    files = ("memory.max", "memory.limit_in_bytes")
+    texts = [text for name in files for text in _of_groups(root, "memory", name)]
+    limits = [int(text) for text in texts if text.isdigit()]
+    return min((limit for limit in limits if limit < _NO_LIMIT_BYTES), default=None)
+
+
+def _cpu_limit(root: Path) -> float | None:
+    """Cores: the least quota of the groups that the process is in, all the way up."""
+    pairs = [text.split() for text in _of_groups(root, "cpu", "cpu.max")]
+    quotas = _of_groups(root, "cpu", "cpu.cfs_quota_us")
+    pairs += map(list, zip(quotas, _of_groups(root, "cpu", "cpu.cfs_period_us"), strict=False))
+    numbers = [tuple(map(int, pair)) for pair in pairs if all(part.isdigit() for part in pair)]
+    return min((pair[0] / pair[1] for pair in numbers if len(pair) == 2 and pair[1]), default=None)
+
+
+def _of_groups(root: Path, controller: str, name: str) -> list[str]:
+    """A file of the process's control group of either version, and of each group above it."""
+    found = []
+    for line in (read_text(root / "proc/self/cgroup") or "").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers and controller not in controllers.split(","):
+            continue
+        # In a container the path may be that on the host, and the group lie at the mount itself.
+        for mount in (controllers, controller) if controllers else ("", "unified"):
+            top = root / "sys/fs/cgroup" / mount
+            group = top / path.strip("/")
+            if (top / name).exists() or group.exists():
+                groups = [group, *(g for g in group.parents if g.is_relative_to(top))]
+                found += [text for each in groups if (text := read_text(each / name))]
+                break
+    return found

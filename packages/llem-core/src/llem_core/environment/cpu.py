@@ -24,7 +24,7 @@ def read_cpu() -> CpuRecord:
     )
 
 
-def read_text(path: str) -> str | None:
+def read_text(path: str | Path) -> str | None:
     """The stripped text of a small file; ``None`` if it cannot be read or is empty."""
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace").strip() or None

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import socket
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
 from typing import Any
 
 from llem_core.config.dataset import HUB_PREFIX, DatasetConfig
@@ -28,12 +33,13 @@ def hub_prompts(dataset: DatasetConfig, n: int) -> list[str]:
     repository, _, revision = dataset.source.removeprefix(HUB_PREFIX).partition("@")
     datasets.disable_progress_bars()
     try:
-        rows = datasets.load_dataset(
-            repository,
-            name=dataset.subset,
-            split=dataset.split or "train",
-            revision=revision or None,
-        )
+        with _offline_if_unreachable():
+            rows = datasets.load_dataset(
+                repository,
+                name=dataset.subset,
+                split=dataset.split or "train",
+                revision=revision or None,
+            )
     # The library raises many kinds, network errors of its own dependencies among them.
     except Exception as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else ""
@@ -43,6 +49,39 @@ def hub_prompts(dataset: DatasetConfig, n: int) -> list[str]:
         ) from error
     column = _column(dataset, rows)
     return [str(row[column]) for row in rows.select(range(min(n, len(rows))))]
+
+
+_PATIENCE_S = 5.0
+
+
+@contextlib.contextmanager
+def _offline_if_unreachable() -> Iterator[None]:
+    """Within the block the libraries use their cache alone if nobody answers at the hub's address.
+
+    They would ask again and again, for half a minute and more.
+    """
+    import datasets
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+    if not any(before) and not _is_reachable(constants.ENDPOINT):
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
+
+
+def _is_reachable(address: str) -> bool:
+    url = urllib.parse.urlsplit(address)
+    if urllib.request.getproxies():
+        return True  # for the proxy to say
+    try:
+        port = url.port or (80 if url.scheme == "http" else 443)
+        socket.create_connection((url.hostname or "", port), _PATIENCE_S).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _column(dataset: DatasetConfig, rows: Any) -> str:

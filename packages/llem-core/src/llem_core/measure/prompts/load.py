@@ -15,6 +15,7 @@ from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.workload import Prompt
 from llem_core.errors import ConfigError
 from llem_core.measure.prompts.hub import hub_prompts
+from llem_core.text import joined_surrogates
 
 
 def bundled_prompts() -> list[str]:
@@ -148,6 +149,12 @@ def _parse(line: bytes, where: str) -> _Item:
     text = value.get("prompt")
     if not isinstance(text, str) or not text:
         raise ConfigError(f'{where}: "prompt" must be a text that is not empty.')
+    try:
+        text = joined_surrogates(text)
+    except UnicodeError as error:
+        raise ConfigError(
+            f'{where}: "prompt" has one half of a surrogate pair alone, which is no text.'
+        ) from error
     limit = value.get("max_new_tokens")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise ConfigError(f'{where}: "max_new_tokens" must be a whole number of 1 or more.')

@@ -19,6 +19,8 @@ from llem_core.measure.result.observations import Observations
 from llem_core.measure.result.timeseries import label, thermal_record
 from llem_core.measure.result.warnings import (
     energy_warnings,
+    prompt_warnings,
+    quota_warnings,
     run_warnings,
     subtraction_warnings,
     throttling_warnings,
@@ -51,6 +53,8 @@ def assemble(measured: Observations) -> FinishedExperiment:
             measured.config.energy, energy, fields["uncertainty"], aggregate.duration_s
         ),
         *run_warnings(measured.config, measured.infos, measured.processes, aggregate),
+        *prompt_warnings(measured.prompts),
+        *quota_warnings(measured.environment, kind),
         *subtraction_warnings(
             loaded, fields["mean_power_w"], estimated=energy.method == "estimated"
         ),

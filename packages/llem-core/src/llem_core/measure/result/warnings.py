@@ -9,10 +9,12 @@ from llem_core.config.energy import EnergyConfig
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.backend import ModelInfo
 from llem_core.contracts.sampler import DomainReading
+from llem_core.contracts.workload import Prompt
 from llem_core.measure.energy.totals import RecordedEnergy
 from llem_core.measure.energy.uncertainty import COVERAGE_FACTOR, combined
 from llem_core.results.aggregate import Aggregate
 from llem_core.results.energy import BaselinePower, BudgetTerm, UncertaintyBudget
+from llem_core.results.environment import EnvironmentSnapshot
 from llem_core.results.model import ThermalRecord
 from llem_core.results.process import ProcessResult
 from llem_core.units import format_duration, format_si
@@ -33,6 +35,32 @@ def run_warnings(
         *_model_warnings(infos),
         *_workload_warnings(config, processes, aggregate),
         *dict.fromkeys(note for process in processes for note in process.notes),
+    ]
+
+
+def prompt_warnings(prompts: Sequence[Prompt]) -> list[str]:
+    """Prompts that are the same, which a cache of prefixes computes once."""
+    texts = [prompt.text for prompt in prompts if prompt.text is not None]
+    repeated = len(texts) - len(set(texts))
+    if not repeated:
+        return []
+    return [
+        f"{repeated} of {len(prompts)} prompts repeat an earlier one: where the engine caches "
+        "prefixes, that is less work than as many different prompts would be."
+    ]
+
+
+def quota_warnings(environment: EnvironmentSnapshot, device_kind: str) -> list[str]:
+    """More threads than the control group has cores: all of them stand still again and again."""
+    limit, usable = environment.container.cpu_limit_cores, environment.cpu.usable_cores
+    asked = environment.variables.get("OMP_NUM_THREADS", "")
+    threads = int(asked) if asked.isdigit() and len(asked) < 10 else usable
+    if limit is None or threads is None or threads <= limit or device_kind != "cpu":
+        return []
+    return [
+        f"The control group allows {limit:g} cores, and the model may run in {threads} threads: "
+        "they are stopped in part of every period, which spoils times and energy. Raise the "
+        f"quota, or set OMP_NUM_THREADS to {max(1, int(limit))}."
     ]
 
 
