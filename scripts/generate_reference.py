@@ -21,7 +21,7 @@ from llem_core.plugins import plugins
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.study import StudyResult
 from llem_core.sinks import csv
-from llem_core.sinks.parquet import REQUESTS_SCHEMA, TIMESERIES_SCHEMA
+from llem_core.sinks.raw_data import REQUESTS_SCHEMA, TIMESERIES_SCHEMA
 from llem_core.study.record.manifest import StudyManifest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo

@@ -64,9 +64,21 @@ def test_writing_a_result_imports_no_pandas() -> None:
 import io, sys
 import pyarrow as pa, pyarrow.parquet as pq
 from llem_core.sinks.columns import table
-from llem_core.sinks.parquet import REQUESTS_SCHEMA
+from llem_core.sinks.raw_data import REQUESTS_SCHEMA
 row = (0, 0, 0, 1, 2, 0.0, 1.0, None, 0.5, 0.5, (0.5, 1.0), (3, 4), "text", None)
 pq.write_table(table([row], REQUESTS_SCHEMA), io.BytesIO())
 sys.exit("pandas" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_study_has_its_sinks_without_loading_pyarrow() -> None:
+    """Its process would load it for nothing, and where memory is limited crash at its end."""
+    code = """
+import sys
+from llem_core.sinks.hooks import llem_sinks
+for spec in llem_sinks():
+    spec.create(None if spec.section is None else spec.section())
+sys.exit("pyarrow" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
