@@ -15,13 +15,28 @@ settings.load_profile("llem")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--full", action="store_true", help="Run the tests that are marked `full`, too."
+    )
     group = parser.getgroup("faults")
     group.addoption(
-        "--faults", type=int, default=300, help="Faults that tests/faults inflicts at the least."
+        "--faults",
+        type=int,
+        default=300,
+        help="Faults that the full test of tests/faults inflicts.",
     )
     group.addoption(
         "--seed", type=int, default=None, help="Seed of tests/faults; drawn and printed if absent."
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--full"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("full")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture

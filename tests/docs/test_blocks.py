@@ -1,5 +1,7 @@
 """Every code block of the README and of docs/ is run, in order, page by page.
 
+Without `--full`, those of the pages that one reads first.
+
 - `bash`: a script; `$ command` lines of `console` blocks: commands with what they print, where
   `...` stands for anything.
 - `python`: a program of its own.
@@ -21,7 +23,13 @@ from tests.docs.pages import PAGES, blocks, name
 from tests.docs.running import CODE, LANGUAGES, run_page, uses_workspace
 from tests.docs.shell import Shell, environment
 
-WITH_CODE = [page for page in PAGES if any(b.language in CODE for b in blocks(page))]
+# The pages that a newcomer follows; all of them with --full.
+BRIEF = ("README.md", "docs/getting-started.md", "docs/plugins/sink.md", "docs/troubleshooting.md")
+WITH_CODE = [
+    pytest.param(page, id=name(page), marks=[] if name(page) in BRIEF else [pytest.mark.full])
+    for page in PAGES
+    if any(b.language in CODE for b in blocks(page))
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -40,7 +48,7 @@ def test_text_blocks_hide_no_commands(page: Path) -> None:
     assert not hidden, f"these are commands, so label them bash or console: {hidden}"
 
 
-@pytest.mark.parametrize("page", WITH_CODE, ids=name)
+@pytest.mark.parametrize("page", WITH_CODE)
 @pytest.mark.timeout(600)
 def test_the_blocks_run(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     workspace = uses_workspace(page)

@@ -1,12 +1,14 @@
 """Real studies, killed and starved at random moments, that must all come to a good end.
 
-By default 300 faults; ``pytest tests/faults -s --faults 5000 --seed 1`` for more of them, or for
-the same ones again (moments depend on the machine, so only the draws are the same).
+Without options, one fault of each kind, the workers' at each step in turn. With ``--full``, 300 at
+random: ``pytest tests/faults -s --full --faults 5000 --seed 1`` for more of them, or for the same
+ones again (moments depend on the machine, so only the draws are the same).
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -19,7 +21,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,6 +124,7 @@ class FaultyStudy:
             "FAULT_PLAN": str(self.plan),
         }
         self.gap_s = self.random.choice([0, 0, 0.3])
+        self.latest_s = 4.0
 
     @property
     def directory(self) -> Path | None:
@@ -130,11 +133,21 @@ class FaultyStudy:
         return found[0] if found else None
 
     def run(self) -> None:
+        """Draw faults for each start until there are enough of them, or the study is completed."""
+        draws = (self.draw() for _ in range(MOST_SESSIONS) if not self.tally.enough)
+        self.suffer(draws)
+
+    def run_through(self, inside: Sequence[str], outside: str) -> None:
+        """Suffer one fault from outside, while the first run is on, and these from inside."""
+        self.latest_s = 0.6
+        steps = itertools.cycle(STEPS[:3])
+        self.lay_out([(next(steps), kind) for kind in inside])
+        self.suffer([[outside], *([] for _ in inside)])
+
+    def suffer(self, draws: Iterable[list[str]]) -> None:
         try:
-            sessions = 0
-            while not self.tally.enough and sessions < MOST_SESSIONS:
-                sessions += 1
-                if self.session(self.draw(), TIMEOUT_S) == 0:
+            for outside in draws:
+                if self.session(outside, TIMEOUT_S) == 0:
                     break
             for path in self.plan.glob("*_*"):
                 path.unlink()
@@ -147,15 +160,19 @@ class FaultyStudy:
 
     def draw(self) -> list[str]:
         """Fill the plugin's list, and say what happens from outside in the next start."""
-        for path in self.plan.glob("*_*"):
-            path.unlink()
         kinds = self.random.choices(QUICK, k=self.random.randint(4, 8))
         if self.random.random() < 0.2:
             kinds.append(self.random.choice(HANGS))
         self.random.shuffle(kinds)
-        for number, kind in enumerate(kinds):
-            (self.plan / f"{number:02d}_{self.random.choice(STEPS)}_{kind}").touch()
+        self.lay_out([(self.random.choice(STEPS), kind) for kind in kinds])
         return self.random.choices(OUTSIDE, k=self.random.choice([0, 0, 1, 1, 2]))
+
+    def lay_out(self, inside: list[tuple[str, str]]) -> None:
+        """Fill the plugin's list, in this order."""
+        for path in self.plan.glob("*_*"):
+            path.unlink()
+        for number, (step, kind) in enumerate(inside):
+            (self.plan / f"{number:02d}_{step}_{kind}").touch()
 
     def session(self, outside: list[str], timeout_s: float) -> int:
         """One start of the study; gives its exit code."""
@@ -165,7 +182,7 @@ class FaultyStudy:
         process = self.start(directory, timeout_s, quota=quota)
         inflicted = ["disk full"] if quota else []
         due = [
-            (time.monotonic() + self.random.uniform(0.4, 4.0), kind)
+            (time.monotonic() + self.random.uniform(0.4, self.latest_s), kind)
             for kind in outside
             if not (quota and kind == "disk full")
         ]
@@ -174,7 +191,7 @@ class FaultyStudy:
             for moment in [each for each in due if each[0] <= time.monotonic()]:
                 if self.inflict(moment[1], process):
                     inflicted.append(moment[1])
-                due.remove(moment)
+                    due.remove(moment)
             time.sleep(0.02)
         self.tally.add([*inflicted, *self.suffered()])
         (self.output / "filler").unlink(missing_ok=True)
@@ -299,6 +316,28 @@ class FaultyStudy:
         assert not list(directory.glob("**/.*.tmp"))
 
 
+def test_each_kind_of_fault_once(tmp_path: Path, tell: Callable[[str], None]) -> None:
+    tally = Tally(wanted=0)
+    site = tmp_path / "site"
+    site.mkdir()
+    install(site)
+
+    def study(number: int) -> None:
+        root = tmp_path / str(number)
+        (root / "disk").mkdir(parents=True)
+        inside = (*QUICK, HANGS[0])[number :: len(OUTSIDE)]
+        with small_disk(root / "disk") as mounted:
+            faulty = FaultyStudy(root, site, number, tally, disk=mounted)
+            faulty.run_through(inside, OUTSIDE[number])
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(study, range(len(OUTSIDE))))
+    tell(", ".join(f"{kind}: {count}" for kind, count in sorted(tally.inflicted.items())))
+    missing = {*QUICK, HANGS[0], *OUTSIDE} - tally.inflicted.keys()
+    assert not missing
+
+
+@pytest.mark.full
 @pytest.mark.timeout(3600)
 def test_whatever_dies_a_study_comes_to_its_end(
     pytestconfig: pytest.Config, tell: Callable[[str], None]

@@ -15,6 +15,7 @@ from gpu_validation import REHEARSED, validate
 from validation.rehearsal import UUID, rehearsal_plan, simulated_machine
 
 
+@pytest.mark.full
 def test_every_check_is_rehearsed_and_called_a_rehearsal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

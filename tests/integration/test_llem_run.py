@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -219,33 +220,47 @@ def handles_signals(pid: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_at_any_moment_leaves_nothing(
-    tmp_path: Path, processes: int, number: signal.Signals
+STEPS = ("", "loading the model", "warming up", "measuring")
+BRIEF = {("", 1), ("loading the model", 2), ("warming up", 1), ("measuring", 2)}
+
+
+def interrupts() -> Iterator[object]:
+    """Each step with each number of processes and each signal; the brief ones without --full."""
+    for place, (step, processes, number) in enumerate(
+        itertools.product(STEPS, (1, 2), (signal.SIGINT, signal.SIGTERM))
+    ):
+        brief = (step, processes) in BRIEF and place % 2 == STEPS.index(step) % 2
+        yield pytest.param(step, processes, number, marks=[] if brief else [pytest.mark.full])
+
+
+@pytest.mark.parametrize(("step", "processes", "number"), interrupts())
+def test_an_interrupt_in_any_step_leaves_nothing(
+    tmp_path: Path, step: str, processes: int, number: signal.Signals
 ) -> None:
-    seed = random.randrange(10_000)
-    print("seed", seed)
-    for delay_s in random.Random(seed).choices([0.2, 1.0, 2.0, 4.0, 6.0, 8.0], k=3):
-        run = subprocess.Popen(
-            [
-                *(*LLEM, "run", "--model", "shape:tiny-llama", "-n", "100", "-o", str(tmp_path)),
-                *("--set", "decoder.ignore_eos=true", "--set", "max_output_tokens=400"),
-                *("--set", f"pytorch.num_processes={processes}", *FAST, *NO_ENERGY),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        assert handles_signals(run.pid)
-        time.sleep(delay_s)
-        run.send_signal(number)
-        _, told = run.communicate(timeout=60)
-        assert run.returncode == 128 + number, told.decode()
-        assert b"Traceback" not in told
-        assert all_gone(run.pid)
-        assert list(tmp_path.glob("**/*.json")) == []
-        assert list(tmp_path.glob("**/.*.tmp")) == []
+    run = subprocess.Popen(
+        [
+            *(*LLEM, "run", "-v", "--model", "shape:tiny-llama", "-n", "100", "-o", str(tmp_path)),
+            *("--set", "decoder.ignore_eos=true", "--set", "max_output_tokens=400"),
+            *("--set", f"pytorch.num_processes={processes}", *FAST, *NO_ENERGY),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert handles_signals(run.pid)
+    assert run.stderr is not None
+    seen = b""
+    while step.encode() not in seen:
+        line = run.stderr.readline()
+        assert line, f"it never came to {step!r}: {seen.decode()}"
+        seen += line
+    run.send_signal(number)
+    _, told = run.communicate(timeout=60)
+    assert run.returncode == 128 + number, (seen + told).decode()
+    assert b"Traceback" not in told
+    assert all_gone(run.pid)
+    assert list(tmp_path.glob("**/*.json")) == []
+    assert list(tmp_path.glob("**/.*.tmp")) == []
 
 
 def test_the_death_of_the_parent_leaves_no_child(tmp_path: Path) -> None:
@@ -263,7 +278,6 @@ def test_the_death_of_the_parent_leaves_no_child(tmp_path: Path) -> None:
     while len(processes_of_session(run.pid)) < 3 and time.monotonic() < deadline_s:
         time.sleep(0.1)
     assert len(processes_of_session(run.pid)) >= 3
-    time.sleep(5)
     run.kill()
     run.wait()
     assert all_gone(run.pid)
@@ -313,5 +327,8 @@ def test_out_of_memory_says_the_peak_and_what_to_lower() -> None:
     )
     assert "ran out of memory after a peak of" in told
     assert "batch_size" in told
+
+
+def test_more_memory_than_there_is_is_told_before_loading() -> None:
     told = load_fails("-m", "shape:llama-3.1-8b", "--batch-size", "512", "--precision", "fp32")
     assert "of memory are needed" in told

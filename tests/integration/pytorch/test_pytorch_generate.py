@@ -164,6 +164,7 @@ def test_sampling_is_seeded_and_differs_from_greedy(start: Start) -> None:
 # The compiler's own imports still use what torch deprecates.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.timeout(900)
+@pytest.mark.full  # the compiler of C++ takes most of it
 def test_compiled_models_give_the_same_tokens(start: Start, checkpoint: Path) -> None:
     same = [Prompt(0, "compile me", 3), Prompt(1, "compile us", 3)]
     compiled = start(str(checkpoint), torch_compile=True, compile_dynamic=True).run(same)
