@@ -188,20 +188,59 @@ def test_two_processes_on_one_card_share_its_peak_and_two_cards_add_theirs() -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype", "peak"),
+    ("name", "dtype", "tera"),
     [
-        ("NVIDIA H100 PCIe", "bf16", 756.5e12),
-        ("NVIDIA H100 NVL", "fp16", 835.5e12),
-        ("NVIDIA A100-SXM4-80GB", "bf16", 312e12),
-        ("NVIDIA A100-SXM4-80GB", "fp32", 19.5e12),
+        ("NVIDIA H100 80GB HBM3", "bf16", 989.4),
+        ("NVIDIA H100 PCIe", "bf16", 756.5),
+        ("NVIDIA H100 NVL", "fp16", 835.5),
+        ("NVIDIA H200", "bf16", 989.4),
+        ("NVIDIA H200 NVL", "bf16", 835.5),
+        ("NVIDIA H800", "bf16", 989.4),
+        ("NVIDIA H20", "bf16", 148.0),
+        ("NVIDIA GH200 480GB", "bf16", 989.4),
+        ("NVIDIA B200", "bf16", 2250.0),
+        ("NVIDIA B300 SXM6 AC", "bf16", 2250.0),
+        ("NVIDIA GB200", "bf16", 2500.0),
+        ("NVIDIA A100-SXM4-80GB", "bf16", 312.0),
+        ("NVIDIA A100 80GB PCIe", "bf16", 312.0),
+        ("NVIDIA A100-PCIE-40GB", "bf16", 312.0),
+        ("NVIDIA A800-SXM4-80GB", "bf16", 312.0),
+        ("NVIDIA A100-SXM4-80GB", "fp32", 19.5),
+        ("NVIDIA A10", "bf16", 125.0),
+        ("NVIDIA A10G", "bf16", 70.0),
+        ("Tesla V100-SXM2-16GB", "fp16", 125.0),
         ("Tesla V100-SXM2-16GB", "bf16", None),
-        ("NVIDIA GeForce RTX 4090", "fp16", 165.2e12),
+        ("Tesla T4", "fp16", 65.0),
+        ("NVIDIA GeForce RTX 4090", "fp16", 165.2),
+        ("NVIDIA GeForce RTX 5090", "bf16", 209.5),
+        ("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "bf16", 503.8),
+        ("AMD Instinct MI300X", "bf16", 1307.4),
+        ("NVIDIA RTX A1000", "bf16", None),
+        ("NVIDIA GeForce RTX 4090 D", "bf16", None),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", "bf16", None),
+        ("NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition", "bf16", None),
+        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", "bf16", None),
         ("NVIDIA H100 80GB HBM3", "int4", None),
         ("AMD EPYC", "fp32", None),
     ],
 )
-def test_peaks_are_looked_up_by_product_name(name: str, dtype: str, peak: float | None) -> None:
-    assert peak_of(name, dtype).flops_per_second == peak
+def test_peaks_are_looked_up_by_the_whole_name(name: str, dtype: str, tera: float | None) -> None:
+    found = peak_of(name, dtype)
+    assert found.flops_per_second == (None if tera is None else pytest.approx(tera * 1e12))
+    assert (found.reason is None) == (tera is not None)
+    assert found.reason is None or name in found.reason
+
+
+def test_fp32_on_tensor_cores_is_held_against_their_peak() -> None:
+    def fp32(name: str) -> float | None:
+        return peak_of(name, "fp32", fp32_on_tensor_cores=True).flops_per_second
+
+    assert fp32("NVIDIA A100-SXM4-80GB") == 156e12
+    assert fp32("Tesla T4") == 8.1e12
+    precise = replace(INFO, dtype="fp32")
+    quick = replace(precise, effective_settings={"matmul_precision": "high"})
+    peaks = [estimate(info, [(2, 2)]).peak_flops_per_second for info in (precise, quick)]
+    assert peaks == pytest.approx([66.9e12, 494.7e12])
 
 
 def test_quantities_are_written_for_people() -> None:
