@@ -18,6 +18,7 @@ from llem_core.testing.conformance import (
     BackendContract,
     Rule,
     SamplerContract,
+    ServingContract,
     SinkContract,
     checks_of,
 )
@@ -58,7 +59,8 @@ class TestMine(BackendContract):
 ```
 
 `BackendContract` takes `model`, a model that loads in seconds, `section`, the keys of its section,
-and `missing_model`, a name that cannot be loaded (`None` where any name will do). `SamplerContract`
+and `missing_model`, a name that cannot be loaded (`None` where any name will do). `ServingContract`
+is for a `ServingBackend`: the same rules, and those of serving. `SamplerContract`
 takes `window_s`, to be raised for a slow meter, and `power_w`, the least and greatest power that it
 can show. `SinkContract` takes `section`, or overrides `section_in` where the sink writes to a
 place of its own. Each takes `spec` in place of `plugin`, and overrides `surroundings` where the
@@ -146,6 +148,7 @@ def conformance() -> str:
         ("Every plugin", "P", BackendContract),
         ("Backends", "B", BackendContract),
         ("Engines with processes of their own", "E", BackendContract),
+        ("Backends that serve requests", "V", ServingContract),
         ("Samplers", "S", SamplerContract),
         ("Sinks", "R", SinkContract),
     )

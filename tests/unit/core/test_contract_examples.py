@@ -11,7 +11,13 @@ from typing import Any
 
 import llenergymeasure
 import pytest
-from llem_core.contracts import EnergySampler, InferenceBackend, ResultSink, SamplerSettings
+from llem_core.contracts import (
+    EnergySampler,
+    InferenceBackend,
+    ResultSink,
+    SamplerSettings,
+    ServingBackend,
+)
 from llem_core.contracts.config import Section
 from llem_core.plugins import Plugins, use_plugins
 from llem_core.sinks import hooks as core_sinks
@@ -20,6 +26,7 @@ from llem_core.testing import (
     FakePlugin,
     MemorySink,
     SamplerContract,
+    ServingContract,
     SinkContract,
     run_contract,
     scripted_backend,
@@ -41,6 +48,19 @@ def example(documented: type) -> types.ModuleType:
     module = types.ModuleType(documented.__name__)
     exec(textwrap.dedent("\n".join(lines)), module.__dict__)
     return module
+
+
+def test_the_serving_example_keeps_its_contract_and_measures() -> None:
+    plugin = example(ServingBackend)
+    given = {"plugin": plugin, "missing_model": None}
+    outcomes = run_contract(type("Tried", (ServingContract,), given))
+    assert {code: o.message for code, o in outcomes.items() if o.state == "failed"} == {}
+    plugins = Plugins()
+    plugins.register(plugin)
+    with use_plugins(plugins):
+        result = run_experiment(**FAST, backend="parrot", max_output_tokens=3)
+    assert result.output_tokens == 6
+    assert result.time_to_first_token is not None
 
 
 def test_the_backend_example_measures() -> None:

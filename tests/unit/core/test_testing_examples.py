@@ -12,7 +12,13 @@ import llenergymeasure
 import pytest
 from llem_core.plugins import Plugins, use_plugins
 
-TOLD_ELSEWHERE = {"ContractError", "Outcome", "Rule", "ScriptedConfig"}  # nothing to try
+TOLD_ELSEWHERE = {
+    "ContractError",
+    "Outcome",
+    "Rule",
+    "ScriptedConfig",
+    "ScriptedServingConfig",
+}  # nothing to try
 
 
 def example(name: str) -> str:

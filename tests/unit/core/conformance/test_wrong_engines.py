@@ -84,7 +84,7 @@ def _nothing_left() -> Iterator[None]:
 
 
 def failed(spec: BackendSpec) -> dict[str, str]:
-    given = {"spec": spec, "missing_model": None, "death_limit_s": 0.5}
+    given = {"spec": spec, "missing_model": None, "death_limit_s": 0.5, "import_ratio": 100.0}
     outcomes = run_contract(type("Tried", (BackendContract,), given))
     return {code: o.message for code, o in outcomes.items() if o.state == "failed"}
 

@@ -7,6 +7,7 @@ how a study gives its experiments their processes, ``messages`` what passes betw
 """
 
 from llem_core.contracts.backend import (
+    Backend,
     BackendSpec,
     CheckReport,
     DeviceInfo,
@@ -42,6 +43,7 @@ from llem_core.contracts.sampler import (
     UncertaintyComponent,
     user_data_folder,
 )
+from llem_core.contracts.serving import Arrival, Chunk, ServedRequest, ServingBackend
 from llem_core.contracts.sink import ResultSink, SinkSpec
 from llem_core.contracts.workload import (
     Batch,
@@ -57,13 +59,16 @@ from llem_core.files import write_atomically
 
 __all__ = [
     "CONTRACT_VERSION",
+    "Arrival",
     "AttentionShape",
     "Availability",
+    "Backend",
     "BackendSection",
     "BackendSpec",
     "Batch",
     "BatchOutput",
     "CheckReport",
+    "Chunk",
     "ComputeShape",
     "DecoderConfig",
     "DeviceInfo",
@@ -98,6 +103,8 @@ __all__ = [
     "SamplerSpec",
     "Section",
     "SensorProbe",
+    "ServedRequest",
+    "ServingBackend",
     "SinkSpec",
     "UncertaintyComponent",
     "Workload",

@@ -122,8 +122,50 @@ class RunFacts:
     notes: tuple[str, ...] = ()
 
 
-class InferenceBackend(ABC):
-    """Runs one workload in one process.
+class Backend(ABC):
+    """What every backend has, whichever way it is driven: its life, and what it tells of it.
+
+    A plugin derives from ``InferenceBackend``, which runs batches, or from ``ServingBackend``,
+    which serves requests.
+    """
+
+    def __init__(self, workload: Workload) -> None:
+        self.workload = workload
+
+    @abstractmethod
+    def load(self) -> ModelInfo:
+        """Load the model onto its devices and tell its facts.
+
+        Raises:
+            BackendError: the model cannot be loaded; the message says what to do.
+            OutOfMemoryError: it does not fit.
+        """
+
+    def reset_peak_memory(self) -> None:  # noqa: B027 - optional
+        """Start counting peak memory afresh."""
+
+    def memory(self) -> MemoryReading:
+        """Read peak memory since ``reset_peak_memory``."""
+        return MemoryReading(None, source="none", reason="the backend reports no memory")
+
+    def engine_output(self) -> str:
+        """The end of what the engine's own processes printed, for the message when one died.
+
+        Called from another thread while ``generate`` hangs: it only reads.
+        """
+        return ""
+
+    def facts(self) -> RunFacts:
+        """What is known of the measured window now that it is over; read after ``collect``."""
+        return RunFacts()
+
+    @abstractmethod
+    def unload(self) -> None:
+        """Free the model and its devices' memory; harmless when there is nothing to free."""
+
+
+class InferenceBackend(Backend):
+    """Runs one workload in one process, batch after batch.
 
     The harness calls, once each and in this order: the constructor (which only remembers its
     argument), ``load``, ``prepare``, then any number of ``generate`` between
@@ -198,18 +240,6 @@ class InferenceBackend(ABC):
             )]
     """
 
-    def __init__(self, workload: Workload) -> None:
-        self.workload = workload
-
-    @abstractmethod
-    def load(self) -> ModelInfo:
-        """Load the model onto its devices and tell its facts.
-
-        Raises:
-            BackendError: the model cannot be loaded; the message says what to do.
-            OutOfMemoryError: it does not fit.
-        """
-
     @abstractmethod
     def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
         """Tokenise the prompts and group them into batches that are ready on the device.
@@ -262,30 +292,8 @@ class InferenceBackend(ABC):
             "return a BatchOutput, or override collect"
         )
 
-    def synchronise(self) -> None:  # noqa: B027 - most engines have nothing to wait for
+    def synchronise(self) -> None:
         """Wait until all work that ``generate`` started is finished on every device."""
-
-    def reset_peak_memory(self) -> None:  # noqa: B027 - optional
-        """Start counting peak memory afresh."""
-
-    def memory(self) -> MemoryReading:
-        """Read peak memory since ``reset_peak_memory``."""
-        return MemoryReading(None, source="none", reason="the backend reports no memory")
-
-    def engine_output(self) -> str:
-        """The end of what the engine's own processes printed, for the message when one died.
-
-        Called from another thread while ``generate`` hangs: it only reads.
-        """
-        return ""
-
-    def facts(self) -> RunFacts:
-        """What is known of the measured window now that it is over; read after ``collect``."""
-        return RunFacts()
-
-    @abstractmethod
-    def unload(self) -> None:
-        """Free the model and its devices' memory; harmless when there is nothing to free."""
 
 
 def _always_usable() -> Availability:
@@ -300,7 +308,8 @@ class BackendSpec:
         name: the value of ``backend`` and the name of its section: lower case, no dots.
         summary: one line on what it runs.
         section: class of its configuration.
-        create: makes the backend of one workload; the place for heavy imports.
+        create: makes the backend of one workload, an ``InferenceBackend`` or a ``ServingBackend``;
+            the place for heavy imports.
         check: looks at a workload without loading the model or importing its engine, in
             well under a second, and says what is wrong with it.
         availability: whether the engine is installed and usable here.
@@ -311,7 +320,7 @@ class BackendSpec:
     name: str
     summary: str
     section: type[BackendSection]
-    create: Callable[[Workload], InferenceBackend]
+    create: Callable[[Workload], Backend]
     check: Callable[[Workload], CheckReport]
     availability: Callable[[], Availability] = _always_usable
     warm_import: Callable[[], None] | None = None

@@ -11,6 +11,7 @@ from llem_core.testing.conformance import (
     Outcome,
     Rule,
     SamplerContract,
+    ServingContract,
     SinkContract,
     run_contract,
 )
@@ -19,6 +20,7 @@ from llem_core.testing.launcher import InlineLauncher
 from llem_core.testing.plugin import FakePlugin
 from llem_core.testing.power import ManualClock, PowerScript
 from llem_core.testing.sampler import ScriptedSampler, scripted_sampler
+from llem_core.testing.serving import ScriptedServer, ScriptedServingConfig, scripted_server
 from llem_core.testing.sink import MemorySink, finished_experiment, finished_study, memory_sink
 
 __all__ = [
@@ -36,6 +38,9 @@ __all__ = [
     "ScriptedBackend",
     "ScriptedConfig",
     "ScriptedSampler",
+    "ScriptedServer",
+    "ScriptedServingConfig",
+    "ServingContract",
     "SinkContract",
     "finished_experiment",
     "finished_study",
@@ -43,4 +48,5 @@ __all__ = [
     "run_contract",
     "scripted_backend",
     "scripted_sampler",
+    "scripted_server",
 ]

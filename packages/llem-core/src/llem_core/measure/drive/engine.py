@@ -14,6 +14,7 @@ from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.backend import InferenceBackend, ModelInfo
 from llem_core.contracts.workload import Batch, BatchOutput, Prompt, RequestOutput
 from llem_core.errors import BackendError, LLEMError
+from llem_core.measure.drive.served import as_batches
 from llem_core.measure.drive.warmup import Progress, WarmupPlan, plan_warmup, warm_up
 from llem_core.measure.drive.window import WindowRun, run_batches, settle
 from llem_core.plugins import plugins
@@ -113,7 +114,8 @@ class LocalEngine:
         """Make the backend and load its model."""
         spec = plugins().backends.get(self._config.backend)
         with backend_errors("loading the model"):
-            self._backend = spec.create(self._config.workload(self._rank, self._world_size))
+            workload = self._config.workload(self._rank, self._world_size)
+            self._backend = as_batches(spec.create(workload))
             self._info = self._backend.load()
         return [self._info]
 

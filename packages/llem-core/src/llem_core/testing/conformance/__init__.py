@@ -13,6 +13,7 @@ from llem_core.testing.conformance.rules import (
     run_contract,
 )
 from llem_core.testing.conformance.sampler_rules import SamplerContract
+from llem_core.testing.conformance.serving import ServingContract
 from llem_core.testing.conformance.sink import SinkContract
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Outcome",
     "Rule",
     "SamplerContract",
+    "ServingContract",
     "SinkContract",
     "checks_of",
     "run_contract",

@@ -14,6 +14,7 @@ from llem_core.contracts import (
     Workload,
 )
 from llem_core.errors import BackendError, ConfigError, OutOfMemoryError
+from llem_core.measure.drive.served import as_batches
 from llem_core.testing.conformance.backend_life import Life, live
 from llem_core.testing.conformance.rules import breach, rule, skip, told
 from llem_core.testing.conformance.section import SectionRules
@@ -224,7 +225,7 @@ class BackendLife(SectionRules[BackendSpec]):
     def _unloadable(self) -> InferenceBackend:
         spec, workload = self._usable(), self._missing()
         try:
-            return spec.create(workload)
+            return as_batches(spec.create(workload))
         except Exception:  # noqa: BLE001 - B1 judges it
             skip("B1 constructor-remembers is broken; mend that first")
 

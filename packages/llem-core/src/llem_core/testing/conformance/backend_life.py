@@ -19,6 +19,7 @@ from llem_core.contracts import (
     RunFacts,
     Workload,
 )
+from llem_core.measure.drive.served import as_batches
 from llem_core.testing.conformance.rules import breach
 
 T = TypeVar("T")
@@ -108,7 +109,7 @@ def live(spec: BackendSpec, workload: Workload) -> Life:
     """
     texts = text_prompts(workload.max_input_tokens, workload.max_output_tokens)
     synthetic = synthetic_prompts(workload.max_input_tokens, workload.max_output_tokens)
-    backend = spec.create(workload)
+    backend = as_batches(spec.create(workload))
     try:
         life = Life(_expect(backend.load(), ModelInfo, "load"), (*texts, *synthetic))
         first = list(backend.prepare(texts, "measured"))

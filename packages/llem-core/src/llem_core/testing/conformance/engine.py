@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from llem_core.contracts import Batch, InferenceBackend
 from llem_core.errors import BackendError
+from llem_core.measure.drive.served import as_batches
 from llem_core.testing.conformance.backend import BackendLife, breach_from
 from llem_core.testing.conformance.backend_life import synthetic_prompts
 from llem_core.testing.conformance.rules import breach, rule, skip
@@ -62,7 +63,7 @@ class EngineRules(BackendLife):
     def _die(self) -> Death:
         workload = self.workload()
         prompts = synthetic_prompts(workload.max_input_tokens, workload.max_output_tokens)
-        backend = self.the_spec().create(workload)
+        backend = as_batches(self.the_spec().create(workload))
         try:
             pids = backend.load().process_ids
             death = Death(killed=pids[-1])
