@@ -56,6 +56,11 @@ STABLE = [
     "__version__",
 ]
 CONTRACTS = [
+    "Arrival",
+    "Backend",
+    "Chunk",
+    "ServedRequest",
+    "ServingBackend",
     "BackendSpec",
     "InferenceBackend",
     "BackendSection",
@@ -108,6 +113,10 @@ CONTRACTS = [
     "write_atomically",
 ]
 TESTING = [
+    "ScriptedServer",
+    "ScriptedServingConfig",
+    "ServingContract",
+    "scripted_server",
     "BackendContract",
     "SamplerContract",
     "SinkContract",
