@@ -117,6 +117,38 @@ class TestConfiguration:
     ) -> None:
         assert refused(capfd, *ONE, "--set", f"n={value}").startswith("Error: --set n:1:")
 
+    @pytest.mark.parametrize(
+        "words",
+        [
+            *(["--output=~no-such-user/x"], ["--resume=~no-such-user"], ["--resume", "x" * 5000]),
+            *(["--set=execution=3"], ["--set=execution=[1]"], ["--dataset=a\\0b"]),
+            *(["--set", f"{'a.' * 1000}b=1"], ["--set=dataset=~no-such-user/a.jsonl"]),
+        ],
+    )
+    def test_what_cannot_be_a_path_or_a_mapping_is_configuration(
+        self, capfd: pytest.CaptureFixture[str], words: list[str]
+    ) -> None:
+        words = [word.replace("\\0", "\0") for word in words]
+        assert "internal error" not in refused(capfd, *ONE, "--dry-run", *words)
+
+    @pytest.mark.parametrize("base", ["~no-such-user/x", '"a\\0b"', "https://me:pass-word@host/x"])
+    def test_a_base_that_cannot_be_a_path_is_told_with_its_line(
+        self, capfd: pytest.CaptureFixture[str], base: str
+    ) -> None:
+        Path("s.yaml").write_text(f"model: any\nbase: {base}\n")
+        told = refused(capfd, "run", "s.yaml")
+        assert told.startswith("Error: s.yaml:2: base: ")
+        assert "pass-word" not in told
+
+    def test_more_runs_than_can_be_planned_are_refused(
+        self, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        Path("s.yaml").write_text(
+            f"model: any\nbackend: scripted\nsweep: {{n: {[*range(1, 200)]}}}\n"
+        )
+        told = refused(capfd, "run", "s.yaml", "--dry-run", "--cycles", "10000")
+        assert "1,990,000 runs" in told
+
 
 @pytest.mark.usefixtures("scripted")
 class TestTerminal:

@@ -14,6 +14,7 @@ from llem_core.config.sections import DEFAULT_BACKEND
 from llem_core.config.study import STUDY_KEYS, is_study
 from llem_core.config.yaml import Document
 from llem_core.errors import ConfigError
+from llem_core.files import user_path
 from llem_core.plugins import plugins
 from llem_core.plugins.discover import DISABLE_VARIABLE
 
@@ -86,7 +87,7 @@ def output_folder(flag: Path | None, user: Path) -> Path:
     """The folder for results: the flag, the environment, then the user's configuration."""
     variable = os.environ.get(OUTPUT_VARIABLE)
     chosen = flag or (Path(variable) if variable else user)
-    return chosen.expanduser()
+    return user_path(chosen)
 
 
 def plugin_notes() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from llem_core.config.errors import config_error
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.study import StudyConfig
 from llem_core.errors import ConfigError
+from llem_core.files import user_path
 from llem_core.study.record.resume import Resumption, resume_study
 from pydantic import ValidationError
 
@@ -76,14 +78,16 @@ def study_folder(wanted: str, output: Path) -> Path:
     Raises:
         ConfigError: there is no such folder.
     """
-    path = Path(wanted).expanduser()
-    for folder in (path, output / path):
-        if folder.is_dir():
-            return folder
-        if folder.is_file() and folder.name in {"manifest.json", "study_result.json"}:
-            return folder.parent
+    path = user_path(wanted)
+    with contextlib.suppress(OSError):  # a name that is too long, a folder that is closed
+        for folder in (path, output / path):
+            if folder.is_dir():
+                return folder
+            if folder.is_file() and folder.name in {"manifest.json", "study_result.json"}:
+                return folder.parent
+    shown = wanted if len(wanted) <= 200 else f"{wanted[:199]}…"
     raise ConfigError(
-        f"--resume {wanted}: there is no such folder; give that of a study, which lies in {output} "
+        f"--resume {shown}: there is no such folder; give that of a study, which lies in {output} "
         "unless --output said otherwise, or --resume alone for the latest one."
     )
 

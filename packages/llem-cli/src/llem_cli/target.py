@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from llem_core.config.errors import config_error
-from llem_core.config.layers import merge
+from llem_core.config.layers import COMMAND_LINE, VARIABLES, merge
 from llem_core.config.loader import (
     QUICKSTART,
     environment_settings,
     load_experiment_config,
     load_study_config,
+    merged_execution,
     study_of,
 )
 from llem_core.config.study import StudyConfig
@@ -99,10 +100,13 @@ def _study_of_one(
     overrides: Mapping[str, Any], settings: Mapping[str, Any], user: UserConfig
 ) -> StudyConfig:
     """The study of an experiment that flags and variables alone describe."""
-    layers = (user.execution_defaults(), settings.get("execution"), overrides.get("execution"))
-    fields: dict[str, Any] = {}
-    for layer in layers:
-        fields = merge(fields, layer or {})
+    fields = merged_execution(
+        [
+            Document("user configuration", {"execution": user.execution_defaults()}),
+            Document(VARIABLES, settings),
+            Document(COMMAND_LINE, overrides),
+        ]
+    )
     experiment = _experiment(overrides)
     known = "model" in {**settings, **experiment}
     document = None if known else Document("quickstart", QUICKSTART)

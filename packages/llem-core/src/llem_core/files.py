@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from llem_core.errors import PreFlightError, StudyError
+from llem_core.errors import ConfigError, PreFlightError, StudyError
 from llem_core.text import model_name, now_in_names, slug
 
 
@@ -184,6 +184,21 @@ def _open_own(path: Path) -> int:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is no ordinary file")
     return descriptor
+
+
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """The path with ``~`` written out.
+
+    Raises:
+        ConfigError: it names a user who does not exist, or cannot be a path.
+    """
+    text = os.fspath(path)
+    if "\0" in text:
+        raise ConfigError(f"{text[:60]!r} is no path, as there is a NUL in it; correct it.")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{text[:60]!r}: there is no such user's folder; correct it.") from error
 
 
 _LONGEST = 80

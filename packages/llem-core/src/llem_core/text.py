@@ -106,13 +106,14 @@ def _escaped(character: str) -> str:
     return json.dumps(character)[1:-1] if character != "\x7f" else "\\u007f"
 
 
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+# A path has one slash where an address has two.
+_PASSWORD = re.compile(r"(:/{1,2})[^/@\s]+(?=@)")
 _SECRET = re.compile(r"(?:^|_)(?:token|secrets?|passwords?|passwd|api_?key|credentials?)$")
 
 
 def without_password(text: str) -> str:
     """The text with ``…`` for user name and password in each address (``https://…@host``)."""
-    return _PASSWORD.sub("…", text) if "://" in text else text
+    return _PASSWORD.sub(r"\1…", text) if ":/" in text else text
 
 
 def is_secret(name: str) -> bool:

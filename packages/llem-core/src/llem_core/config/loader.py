@@ -30,6 +30,7 @@ from llem_core.config.sweep.expand import expand
 from llem_core.config.user import UserConfig, load_user_config
 from llem_core.config.yaml import Document, read_yaml
 from llem_core.errors import ConfigError
+from llem_core.files import user_path
 from llem_core.plugins import plugins
 from llem_core.text import model_name, slug
 
@@ -194,7 +195,7 @@ def _expanded(
             "skipped": expansion.skipped,
             "merged": expansion.merged,
             "n_generated": expansion.n_generated,
-            "execution": _merged_execution(execution),
+            "execution": merged_execution(execution),
         }
     except KeyedConfigError as error:
         raise error.at(document.place(error.location)) from error
@@ -250,7 +251,12 @@ def folder_name(text: str) -> str:
     return slug(text, _LONGEST_NAME, "study")
 
 
-def _merged_execution(documents: Sequence[Document]) -> dict[str, Any]:
+def merged_execution(documents: Sequence[Document]) -> dict[str, Any]:
+    """``execution`` of all documents, the lowest first.
+
+    Raises:
+        ConfigError: it is no mapping in one of them.
+    """
     merged: dict[str, Any] = {}
     for document in documents:
         execution = document.content.get("execution")
@@ -279,8 +285,12 @@ def _base(document: Document) -> Document | None:
             f"{base!r} is no path; give that of an experiment file, relative to this one.",
         )
     source = Path(document.source)
-    path = source.parent / Path(base).expanduser()
-    if path.exists() and source.exists() and path.samefile(source):
+    try:
+        path = source.parent / user_path(base)
+        itself = path.exists() and source.exists() and path.samefile(source)
+    except (ConfigError, OSError) as error:
+        raise KeyedConfigError(("base",), f"it cannot be read: {error}") from error
+    if itself:
         raise KeyedConfigError(("base",), "it names this very file; give an experiment file.")
     try:
         found = read_yaml(path)

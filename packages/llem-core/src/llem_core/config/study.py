@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
@@ -27,6 +27,8 @@ def is_study(content: Mapping[str, Any]) -> bool:
 NAME = re.compile(r"\w[\w.+-]*")
 """What names a study can be part of a folder's name on every system, and needs no quotes."""
 LONGEST_NAME = 100
+MOST_RUNS = 1_000_000
+"""At a minute each, more than a year of measuring; planning takes some microseconds a run."""
 
 
 class SkippedConfig(StrictModel):
@@ -80,6 +82,17 @@ class StudyConfig(StrictModel):
                 f"beginning with a letter or digit, {LONGEST_NAME} at the most"
             )
         return name
+
+    @model_validator(mode="after")
+    def _runs_can_be_planned(self) -> Self:
+        n_runs = len(self.experiments) * self.execution.n_cycles
+        if n_runs > MOST_RUNS:
+            raise ValueError(
+                f"{len(self.experiments):,} configurations × {self.execution.n_cycles:,} cycles "
+                f"are {n_runs:,} runs, and a study has {MOST_RUNS:,} at the most; sweep fewer "
+                "values, or lower execution.n_cycles"
+            )
+        return self
 
     @cached_property
     def study_design_hash(self) -> str:

@@ -21,7 +21,7 @@ from llem_core.errors import LLEMError, PreFlightError
 from llem_core.files import check_writable
 from llem_core.measure.energy.select import candidates
 from llem_core.measure.preflight import ask_backend
-from llem_core.measure.prompts.load import count_prompts
+from llem_core.measure.prompts.load import TooFewPromptsError, count_prompts
 from llem_core.plugins import plugins
 from llem_core.plugins.problems import ask_availability
 from llem_core.study.pace import StudyEstimate, estimate_seconds
@@ -183,10 +183,16 @@ class _Check:
 
     def _dataset(self, configs: list[ExperimentConfig]) -> None:
         # A set with enough prompts for the most has enough for the fewer.
+        n_prompts: int | None = None
         for config in sorted(configs, key=lambda config: -config.n):
             try:
-                count_prompts(config)
+                if n_prompts is None:
+                    count_prompts(config)
+                elif config.n > n_prompts:
+                    raise TooFewPromptsError(config, n_prompts)
             except LLEMError as error:
+                if isinstance(error, TooFewPromptsError):
+                    n_prompts = error.n_prompts
                 label = self.study.label(config.measurement_config_hash)
                 self.problems.setdefault(str(error).rstrip("."), []).append(label)
             else:

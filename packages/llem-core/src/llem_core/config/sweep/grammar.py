@@ -129,7 +129,9 @@ def dimension(path: Any, values: Any, at: Location) -> Dimension:
         KeyedConfigError: it does not follow the grammar.
     """
     if not isinstance(path, str) or not all(path.split(".")) or path.count(".") > _DEEPEST:
-        raise KeyedConfigError(at[:-1], f"{path!r} is no path; write it like `pytorch.batch_size`.")
+        raise KeyedConfigError(
+            at[:-1], f"{path!r:.60} is no path; write it like `pytorch.batch_size`."
+        )
     root = path.partition(".")[0]
     if root in STUDY_KEYS:
         raise KeyedConfigError(

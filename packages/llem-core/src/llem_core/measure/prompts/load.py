@@ -14,6 +14,7 @@ from llem_core.config.dataset import BUNDLED, HUB_PREFIX, INLINE, SYNTHETIC
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.workload import Prompt
 from llem_core.errors import ConfigError
+from llem_core.files import user_path
 from llem_core.measure.prompts.hub import hub_prompts
 from llem_core.text import joined_surrogates
 
@@ -48,16 +49,28 @@ def load_prompts(config: ExperimentConfig) -> list[Prompt]:
     elif source.startswith(HUB_PREFIX):
         items = [_Item(text, None) for text in hub_prompts(config.dataset, config.n)]
     else:
-        items = list(islice(_read_jsonl(Path(source).expanduser()), config.n))
+        items = list(islice(_read_jsonl(user_path(source)), config.n))
     if len(items) < config.n:
-        raise ConfigError(
-            f"n is {config.n}, but the data set {source!r} has {len(items)} prompts; "
-            f"set n to {len(items)} at the most, or choose another data set."
-        )
+        raise TooFewPromptsError(config, len(items))
     return [
         Prompt(index, item.text, item.limit(config.max_output_tokens))
         for index, item in enumerate(items[: config.n])
     ]
+
+
+class TooFewPromptsError(ConfigError):
+    """A data set with fewer prompts than are asked of it.
+
+    Attributes:
+        n_prompts: how many it has.
+    """
+
+    def __init__(self, config: ExperimentConfig, n_prompts: int) -> None:
+        self.n_prompts = n_prompts
+        super().__init__(
+            f"n is {config.n}, but the data set {config.dataset.source!r} has {n_prompts} prompts; "
+            f"set n to {n_prompts} at the most, or choose another data set."
+        )
 
 
 def count_prompts(config: ExperimentConfig) -> int:
