@@ -70,9 +70,30 @@ def test_every_figure_has_its_unit(measure, database):
 def test_every_column_is_a_key_of_the_result(measure, database):
     measure()
     for row in ask(database, "SELECT result_key FROM units WHERE table_name = 'experiments'"):
-        key = row["result_key"]
-        (found,) = ask(database, f"SELECT json_type(result_json, '$.{key}') AS t FROM experiments")
-        assert found["t"] is not None, key
+        key, whole = row["result_key"], row["result_key"].partition(".")[0]
+        types = [
+            f"json_type(result_json, '$.{name}') AS {as_}"
+            for name, as_ in ((key, "t"), (whole, "w"))
+        ]
+        (found,) = ask(database, f"SELECT {', '.join(types)} FROM experiments")
+        assert found["t"] is not None or found["w"] == "null", key
+
+
+def test_a_database_of_an_older_version_gets_the_columns_that_it_lacks(measure, database):
+    measure()
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("ALTER TABLE experiments DROP COLUMN time_per_output_token_mean_s")
+        connection.execute("DELETE FROM units WHERE column_name LIKE 'time_per_output_token%'")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    result = measure()
+
+    rows = ask(database, "SELECT time_per_output_token_mean_s AS t FROM experiments ORDER BY t")
+    assert [row["t"] for row in rows] == [None, result.time_per_output_token.mean_s]
+    (unit,) = ask(
+        database, "SELECT unit FROM units WHERE column_name = 'time_per_output_token_mean_s'"
+    )
+    assert unit == {"unit": "s"}
 
 
 def test_writing_again_changes_nothing(measure, database, tmp_path):

@@ -14,7 +14,7 @@ from llem_core.errors import LLEMError
 from llem_sqlite.columns import EXPERIMENT, STUDY, Column
 from llem_sqlite.config import SqliteConfig
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x6C6C656D  # "llem" in ASCII: says whose database a file is
 _RETRY_S = 0.05
 
@@ -90,6 +90,8 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
             f"{SCHEMA_VERSION}; install a newer one, or set sqlite.path to another file"
         )
     if tables:
+        if version < SCHEMA_VERSION:
+            _add_columns(connection)
         return
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -114,13 +116,24 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
         "CREATE TABLE units (table_name TEXT NOT NULL, column_name TEXT NOT NULL, "
         "unit TEXT NOT NULL, result_key TEXT NOT NULL, PRIMARY KEY (table_name, column_name))"
     )
+    for table, columns in (("experiments", EXPERIMENT), ("studies", STUDY)):
+        _tell_units(connection, table, columns)
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """Bring a database of an older version up to date; rows that it has are null there."""
+    there = {row[1] for row in connection.execute("PRAGMA table_info(experiments)")}
+    new = [column for column in EXPERIMENT if column.name not in there]
+    for column in new:
+        connection.execute(f"ALTER TABLE experiments ADD COLUMN {column.name} {column.kind}")
+    _tell_units(connection, "experiments", new)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _tell_units(connection: sqlite3.Connection, table: str, columns: Sequence[Column]) -> None:
     connection.executemany(
-        "INSERT INTO units VALUES (?, ?, ?, ?)",
-        [
-            (table, column.name, column.unit, ".".join(column.path))
-            for table, columns in (("experiments", EXPERIMENT), ("studies", STUDY))
-            for column in columns
-        ],
+        "INSERT OR REPLACE INTO units VALUES (?, ?, ?, ?)",
+        [(table, column.name, column.unit, ".".join(column.path)) for column in columns],
     )
 
 
