@@ -139,6 +139,9 @@ def test_a_failed_request_is_kept_with_its_error_and_is_in_no_figure(
     result = run(with_plugins, failing([3]), tmp_path, n=20, scripted={"token_time_s": 0.001})
     assert (result.n_requests, result.n_failed_requests) == (19, 1)
     assert result.output_tokens == 19 * 8
+    assert len(result.input_tokens_per_request) == 19
+    (process,) = result.processes
+    assert (process.n_requests, process.input_tokens) == (19, result.input_tokens)
     assert result.end_to_end_latency is not None
     assert result.end_to_end_latency.n == 19
     told = [w for w in result.measurement_warnings if "failed" in w]

@@ -279,3 +279,13 @@ def test_progress_counts_batches(with_plugins: Within) -> None:
     assert told
     assert {event.unit for event in told} == {"batches"}
     assert [event.done for event in told] == list(range(1, len(told) + 1))
+
+
+def test_the_backend_is_told_what_each_pass_is_for(with_plugins: Within) -> None:
+    backend = kind()
+    run(with_plugins, backend, [scripted_sampler()], energy={"phase_energy": True}, n=2)
+    prepared = backend.made[0].prepared
+    assert [purpose for purpose, _ in prepared] == ["measured", "warmup", "phase"]
+    measured, _, phase = (prompts for _, prompts in prepared)
+    assert [prompt.text for prompt in phase] == [prompt.text for prompt in measured]
+    assert {prompt.max_new_tokens for prompt in phase} == {1}

@@ -119,8 +119,12 @@ class ExperimentResult(BaseModel):
     model_record: ModelRecord = Field(description="Facts of the loaded model.")
     thermal: ThermalRecord | None = Field(description="Temperature and throttling in the window.")
     processes: list[ProcessSummary] = Field(description="The data-parallel processes.")
-    input_tokens_per_request: list[int] = Field(description="By prompt index.")
-    output_tokens_per_request: list[int] = Field(description="By prompt index.")
+    input_tokens_per_request: list[int] = Field(
+        description="Of the finished requests, by prompt index."
+    )
+    output_tokens_per_request: list[int] = Field(
+        description="Of the finished requests, by prompt index."
+    )
     sample_outputs: list[str] = Field(description="Beginnings of the first outputs, for a look.")
 
     measurement_warnings: list[str] = Field(description="What may be wrong with these figures.")

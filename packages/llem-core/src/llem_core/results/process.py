@@ -117,7 +117,7 @@ class ProcessSummary(BaseModel):
     rank: int = Field(description="Which of the processes, from 0.")
     pid: int = Field(description="Its process id.")
     duration_s: float = Field(description="From its first batch's start to its last one's end (s).")
-    n_requests: int = Field(description="Requests that it ran.")
+    n_requests: int = Field(description="Requests that it finished.")
     n_batches: int = Field(description="Batches that it ran.")
     input_tokens: int = Field(description="Prompt tokens, padding not counted.")
     output_tokens: int = Field(description="Tokens generated.")

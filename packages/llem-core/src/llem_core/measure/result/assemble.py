@@ -180,14 +180,15 @@ def _model_record(infos: Sequence[ModelInfo]) -> ModelRecord:
 
 
 def _summary(process: ProcessResult) -> ProcessSummary:
+    finished = [request for request in process.requests if request.error is None]
     return ProcessSummary(
         rank=process.rank,
         pid=process.pid,
         duration_s=process.ended_s - process.started_s,
-        n_requests=len(process.requests),
+        n_requests=len(finished),
         n_batches=process.n_batches,
-        input_tokens=sum(request.input_tokens for request in process.requests),
-        output_tokens=sum(request.output_tokens for request in process.requests),
+        input_tokens=sum(request.input_tokens for request in finished),
+        output_tokens=sum(request.output_tokens for request in finished),
         peak_memory_bytes=process.peak_memory_bytes,
         warmup=process.warmup,
         facts=process.facts,
