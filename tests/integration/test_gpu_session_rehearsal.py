@@ -31,6 +31,7 @@ def rehearse(output: Path, deadline_s: float) -> list[dict[str, Any]]:
     return records
 
 
+@pytest.mark.full
 def test_every_step_is_rehearsed_and_the_report_has_its_tables(tmp_path: Path) -> None:
     records = rehearse(tmp_path, 240)
     reasons = {r["step"]: r["reason"] for r in records[1:] if r["status"] != "done"}

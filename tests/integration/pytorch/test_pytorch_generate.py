@@ -7,6 +7,7 @@ import pytest
 import torch
 from llem_core.contracts import LoRAConfig, Prompt
 from llem_core.errors import BackendError
+from packaging.version import Version
 from transformers import AutoModelForCausalLM
 
 Start = Any
@@ -161,13 +162,17 @@ def test_sampling_is_seeded_and_differs_from_greedy(start: Start) -> None:
     assert any(first[i].token_ids != greedy[i].token_ids for i in greedy)
 
 
+# For shapes that vary on a CPU, torch 2.11 writes C++ that does not compile (pytorch#181621).
+VARYING = Version(torch.__version__) >= Version("2.13")
+
+
 # The compiler's own imports still use what torch deprecates.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.timeout(900)
 @pytest.mark.full  # the compiler of C++ takes most of it
 def test_compiled_models_give_the_same_tokens(start: Start, checkpoint: Path) -> None:
     same = [Prompt(0, "compile me", 3), Prompt(1, "compile us", 3)]
-    compiled = start(str(checkpoint), torch_compile=True, compile_dynamic=True).run(same)
+    compiled = start(str(checkpoint), torch_compile=True, compile_dynamic=VARYING).run(same)
     plain = start(str(checkpoint)).run(same)
     assert [r.token_ids for r in compiled.values()] == [r.token_ids for r in plain.values()]
 
@@ -281,7 +286,7 @@ def test_generation_is_in_inference_mode_where_nothing_is_compiled_or_offloaded(
 ) -> None:
     plain = start()
     assert plain.info.effective_settings["inference_mode"] is True
-    (batch,) = plain.backend.prepare(some_prompts()[:1])
+    (batch,) = plain.backend.prepare(some_prompts()[:1], "measured")
     assert plain.backend.generate(batch).tokens.is_inference()
     placed = start(str(checkpoint), device=None, device_map="cpu")
     assert placed.info.effective_settings["inference_mode"] is False
