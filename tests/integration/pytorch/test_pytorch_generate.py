@@ -105,7 +105,8 @@ def test_every_token_has_a_time_and_they_rise(start: Start) -> None:
         assert request.token_times_s is not None
         assert len(request.token_times_s) == request.output_tokens
         assert list(request.token_times_s) == sorted(request.token_times_s)
-        assert request.token_times_s[0] > 0
+        first_s, last_s = request.token_times_s[0], request.token_times_s[-1]
+        assert request.started_s < first_s <= last_s == request.ended_s
 
 
 def test_dynamic_batches_hold_every_prompt_once_and_keep_to_the_budget(start: Start) -> None:
@@ -141,6 +142,7 @@ def test_ways_of_decoding_generate_and_are_counted(start: Start, section: dict[s
         assert len(request.token_ids) == request.output_tokens
         beams = section.get("num_beams")
         assert (request.token_times_s is None) == bool(beams)
+        assert request.started_s < request.ended_s
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,10 @@ def test_finished_rows_of_a_batch_are_not_counted_on(
     assert together[1].output_tokens > 5
     assert together[0].token_times_s is not None
     assert len(together[0].token_times_s) == 5
+    # A row ends with its own last token, although its batch goes on.
+    assert together[0].started_s == together[1].started_s
+    assert together[0].ended_s == together[0].token_times_s[-1]
+    assert together[0].ended_s < together[1].ended_s
 
 
 def test_synthetic_outputs_are_exact_with_speculation_too(
