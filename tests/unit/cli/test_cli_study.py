@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -259,3 +260,18 @@ class TestResume:
 
     def test_a_file_after_it_is_the_study(self, refused: Refused) -> None:
         assert "no study that has something" in refused("--resume", "study.yaml", code=1)
+
+
+def test_a_study_is_checked_once_before_it_runs(
+    with_plugins: WithPlugins, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def check(workload: Workload) -> CheckReport:
+        asked.append(workload.model)
+        return CheckReport()
+
+    spec = replace(scripted_backend(), check=check)
+    with with_plugins(backends=[spec], samplers=[scripted_sampler()]):
+        execute(["run", "one.yaml", "--cycles", "1"])  # its process has other plugins, and fails
+    assert asked == ["any"], capfd.readouterr()

@@ -75,16 +75,14 @@ def _tell(request: Request, target: Target, report: StudyReport) -> None:
 
 def _run(request: Request, target: Target, session: Session) -> tuple[int, str]:
     # The runner brings multiprocessing and more; a dry run does without.
-    from llem_core.api import run_study
+    from llem_core.api import run_checked_study
 
     from llem_cli.show.study_progress import StudyProgress
     from llem_cli.show.study_summary import summarise_study
 
     with StudyProgress(request.quiet, request.verbose, session.interruption) as progress:
         try:
-            result = run_study(
-                target.study, output_dir=target.output, resume=target.directory, listener=progress
-            )
+            result = run_checked_study(target.study, target.output, target.directory, progress)
         except BaseException:
             session.hint = _how_to_go_on(progress)
             raise

@@ -135,6 +135,25 @@ def run_study(
     return _run(study, runner)
 
 
+def run_checked_study(
+    study: StudyConfig, output: Path, directory: Path | None, listener: Listener | None = None
+) -> StudyResult:
+    """Run a study, or go on with one, for which ``check_study`` has found no problem.
+
+    Args:
+        study: the study.
+        output: folder in which a new study's own folder is made.
+        directory: folder of the study to go on with; ``None`` for a new one.
+        listener: is told of events while it runs.
+
+    Raises:
+        StudyError: the study cannot start, go on or resume.
+        KeyboardInterrupt: it was interrupted; it can be resumed.
+    """
+    directory = new_study_folder(output, study.name) if directory is None else directory
+    return _run(study, StudyRunner(study, directory, listener=listener))
+
+
 def run_and_save(
     config: ExperimentConfig,
     output: Path | None,
