@@ -12,6 +12,7 @@ from llem_core.contracts import DecoderConfig, LoRAConfig, Workload
 from llem_core.errors import ConfigError
 from llem_pytorch import hooks
 from llem_pytorch.config import PyTorchConfig
+from llem_pytorch.requirements import old_driver
 
 (SPEC,) = hooks.llem_backends()
 
@@ -136,3 +137,42 @@ def test_the_number_of_a_gpu_stays_one_through_json() -> None:
     section = PyTorchConfig(device_map="auto", max_memory={0: "20GiB", "cpu": "64GiB"})
     again = PyTorchConfig.model_validate_json(section.model_dump_json())
     assert again.max_memory == {0: "20GiB", "cpu": "64GiB"}
+
+
+OPEN = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.124.06  Release Build\n"
+CLOSED = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27 07:10:23 UTC 2025\n"
+
+
+@pytest.mark.parametrize(
+    ("torch_version", "text", "old"),
+    [
+        ("2.13.0+cu130", OPEN, True),
+        ("2.13.0+cu130", CLOSED, False),
+        ("2.11.0+cu128", OPEN, False),
+        ("2.13.0+cpu", OPEN, False),
+        ("2.13.0", OPEN, False),
+    ],
+)
+def test_a_driver_older_than_torchs_cuda_is_named_with_both_versions(
+    tmp_path: Path, torch_version: str, text: str, old: bool
+) -> None:
+    (tmp_path / "version").write_text(text)
+    problems = list(old_driver(torch_version, tmp_path / "version"))
+    assert len(problems) == old
+    if old:
+        assert "CUDA 13.0" in problems[0]
+        assert "580 or later" in problems[0]
+        assert "570.124.06" in problems[0]
+    assert list(old_driver(torch_version, tmp_path / "none")) == []
+
+
+def test_compiling_asks_for_the_compiler_that_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (problem,) = SPEC.check(workload(torch_compile=True)).problems
+    assert "C++ compiler" in problem
+    assert SPEC.check(workload(cache_implementation="static")).problems == ()
+    (tmp_path / "clang++").touch(mode=0o755)
+    assert SPEC.check(workload(torch_compile=True)).problems == ()

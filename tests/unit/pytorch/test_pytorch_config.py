@@ -50,6 +50,8 @@ def workload(model: str = "shape:tiny-llama", **section: object) -> Workload:
         ({"max_memory": {"cpu": "1GiB"}}, "without device_map"),
         ({"device": "cpu", "device_map": "auto"}, "exclude each other"),
         ({"load_format": "dummy", "load_in_8bit": True}, "in place"),
+        ({"torch_compile": "reduce-overhead"}, "add cache_implementation: static"),
+        ({"torch_compile": "max-autotune", "cache_implementation": "dynamic"}, "does not grow"),
         ({"device": "tpu"}, "pattern"),
         ({"batch_size": 0}, "greater than"),
         ({"torch_compile": "fastest"}, "torch_compile"),

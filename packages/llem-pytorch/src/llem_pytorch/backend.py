@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,17 +27,22 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from llem_pytorch.config import PyTorchConfig
 from llem_pytorch.errors import engine_errors, hub_errors
 from llem_pytorch.generation.batching import Encoded, group, pad
-from llem_pytorch.generation.decoding import (
+from llem_pytorch.generation.compiling import (
+    GRAPH_MODES,
+    Compilations,
     compile_arguments,
-    generation_config,
-    unused_settings,
+    compile_mode,
+    distinct_shapes,
+    forget_compiled,
 )
+from llem_pytorch.generation.decoding import generation_config, unused_settings
 from llem_pytorch.generation.quiet import quiet
 from llem_pytorch.generation.timing import LastLogits, StepRecorder
 from llem_pytorch.model.architecture import dropped_quantisation
 from llem_pytorch.model.facts import (
     allows_inference_mode,
     effective_settings,
+    input_device,
     model_info,
     position_limit,
     stated_positions,
@@ -90,6 +96,7 @@ class PyTorchBackend(InferenceBackend):
         self._reset_worked = False
         self._inference_mode = False
         self._last_logits = LastLogits()
+        self._compilations = Compilations()
 
     def load(self) -> ModelInfo:
         """Load model, adapter, tokenizer and draft model."""
@@ -144,6 +151,12 @@ class PyTorchBackend(InferenceBackend):
         del purpose  # nothing is kept between batches
         encoded = [self._encode(prompt) for prompt in prompts]
         return [self._batch(rows) for rows in group(encoded, self._section)]
+
+    def warmup_batches(self, batches: Sequence[Batch]) -> Sequence[Batch]:
+        """The largest batch; where something is compiled, one of each shape."""
+        if self._compile_mode is None:
+            return super().warmup_batches(batches)
+        return distinct_shapes(batches)
 
     def generate(self, batch: Batch) -> _Raw:
         """One call of transformers' ``generate``."""
@@ -224,25 +237,31 @@ class PyTorchBackend(InferenceBackend):
             torch.cuda.reset_peak_memory_stats(index)
         self._reset_worked = reset_host_peak()
         self._beyond = 0
+        self._compilations.begin()
 
     def memory(self) -> MemoryReading:
         """Peak memory since the last reset."""
         cuda = self._cuda_indices
         if not cuda:
             return host_peak(self._reset_worked)
+        if self._compile_mode in GRAPH_MODES:
+            # The pools of CUDA graphs are reserved once, and no longer allocated afterwards.
+            peak = sum(torch.cuda.max_memory_reserved(index) for index in cuda)
+            return MemoryReading(peak, "torch.cuda.max_memory_reserved, all devices in use")
         peak = sum(torch.cuda.max_memory_allocated(index) for index in cuda)
         return MemoryReading(peak, "torch.cuda.max_memory_allocated, all devices in use")
 
     def facts(self) -> RunFacts:
         """What is to be said of the window."""
-        if not self._beyond:
-            return RunFacts()
-        return RunFacts(
-            notes=(
+        notes = []
+        if (compiled := self._compilations.remark()) is not None:
+            notes.append(compiled)
+        if self._beyond:
+            notes.append(
                 f"{self._beyond} outputs went past the {self._made_for} positions that the model "
-                "was made for (max_position_embeddings): what it says there means little.",
+                "was made for (max_position_embeddings): what it says there means little."
             )
-        )
+        return RunFacts(notes=tuple(notes))
 
     def unload(self) -> None:
         """Free the model and the cache of CUDA's allocator."""
@@ -250,10 +269,18 @@ class PyTorchBackend(InferenceBackend):
             return
         self._model = self._assistant = self._tokenizer = None
         self._cuda_indices = []
+        if self._compile_mode is not None:
+            forget_compiled()
         # A compiled forward pass and its model hold each other.
         gc.collect()
         if torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
+            # After an error on the device every call fails, and the first one's message counts.
+            with contextlib.suppress(RuntimeError):
+                torch.cuda.empty_cache()
+
+    @property
+    def _compile_mode(self) -> str | None:
+        return compile_mode(self._section, self._device)
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -294,7 +321,7 @@ class PyTorchBackend(InferenceBackend):
             rows[0].exact,
         )
         eos = settings.eos_token_id
-        device = self._model.get_input_embeddings().weight.device
+        device = input_device(self._model)
         seed = (self.workload.random_seed + _SEED_STEP * (rows[0].index + 1)) % _SEEDS
         inputs = _Inputs(ids.to(device), mask.to(device), settings, tuple(eos) if eos else (), seed)
         return Batch(

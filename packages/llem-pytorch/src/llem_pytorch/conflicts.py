@@ -115,6 +115,16 @@ _DECODING = (
 
 _PLACES = (
     Rule(
+        ("torch_compile",),
+        lambda c: (
+            c.torch_compile in {"reduce-overhead", "max-autotune"}
+            and c.use_cache is not False
+            and not (c.cache_implementation or "").endswith("static")
+        ),
+        "torch_compile: reduce-overhead and max-autotune replay CUDA graphs, which need a cache "
+        "that does not grow; add cache_implementation: static, or take max-autotune-no-cudagraphs",
+    ),
+    Rule(
         _COMPILING,
         lambda c: not c.torch_compile and _any(c, _COMPILING),
         "compile_fullgraph and compile_dynamic have no effect without torch_compile",

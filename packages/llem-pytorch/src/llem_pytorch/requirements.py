@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
 from llem_core.contracts import Workload
@@ -13,6 +16,9 @@ from llem_core.meters import has_nvidia_gpu
 
 from llem_pytorch.config import PyTorchConfig
 
+DRIVER_VERSION = Path("/proc/driver/nvidia/version")
+# NVIDIA, CUDA compatibility: the oldest branch on which any release of that CUDA runs.
+_LEAST_DRIVER = {11: 450, 12: 525, 13: 580}
 _ATTENTION = {
     "flash_attention_2": "flash-attn",
     "flash_attention_3": "flash-attn-3",
@@ -26,7 +32,7 @@ def device_kind(section: PyTorchConfig) -> Literal["cpu", "gpu"]:
         return "cpu"
     if (section.device or "auto").startswith("cuda"):
         return "gpu"
-    return "gpu" if _has_gpu() and not _cpu_build() else "cpu"
+    return "gpu" if visible_gpu() and not _cpu_build() else "cpu"
 
 
 def unmet_requirements(workload: Workload, section: PyTorchConfig) -> Iterator[str]:
@@ -34,11 +40,52 @@ def unmet_requirements(workload: Workload, section: PyTorchConfig) -> Iterator[s
     yield from dict.fromkeys(_missing_extras(workload, section))
     yield from _missing_kernels(section)
     yield from _missing_cache(workload, section)
+    yield from _missing_compiler(section)
+    if device_kind(section) == "gpu":
+        yield from old_driver(version("torch"), DRIVER_VERSION)
     if (section.device or "").startswith("cuda"):
         if _cpu_build():
             yield "device is cuda, but the installed torch is a CPU build; install a CUDA build"
-        elif not _has_gpu():
+        elif not visible_gpu():
             yield "device is cuda, but this machine shows no NVIDIA GPU; use device: cpu"
+
+
+def _missing_compiler(section: PyTorchConfig) -> Iterator[str]:
+    gpu = device_kind(section) == "gpu"
+    static = (section.cache_implementation or "").endswith("static")
+    if not (section.torch_compile or (static and gpu and section.torch_compile is None)):
+        return
+    variable, names = ("CC", ("gcc", "clang", "cc")) if gpu else ("CXX", ("g++", "clang++", "c++"))
+    wanted = (os.environ[variable],) if os.environ.get(variable) else names
+    if not any(shutil.which(name) for name in wanted):
+        kind = "C compiler (Triton builds with it)" if gpu else "C++ compiler"
+        yield (
+            f"compiling needs a {kind}, and {' or '.join(wanted)} is not found; install one (such "
+            "as the package build-essential), or set torch_compile: false"
+        )
+
+
+def old_driver(torch_version: str, driver_file: Path) -> Iterator[str]:
+    """That the NVIDIA driver is older than the CUDA that torch was built for, if it is.
+
+    Args:
+        torch_version: such as ``2.13.0+cu130``.
+        driver_file: where the kernel module says its version; absent in some containers and
+            under WSL, where nothing can be told.
+    """
+    cuda = re.search(r"\+cu(\d+)(\d)$", torch_version)
+    try:
+        driver = re.search(r"Module.*?\s(\d+)(\.[\d.]+)", driver_file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return
+    least = _LEAST_DRIVER.get(int(cuda[1])) if cuda else None
+    if cuda and driver and least and int(driver[1]) < least:
+        yield (
+            f"torch {torch_version} was built for CUDA {cuda[1]}.{cuda[2]}, which needs an NVIDIA "
+            f"driver of version {least} or later, and this one is {driver[1]}{driver[2]}: torch "
+            "would run on the CPU; install a newer driver or a torch for an older CUDA, or take "
+            "device: cpu"
+        )
 
 
 def _missing_extras(workload: Workload, section: PyTorchConfig) -> Iterator[str]:
@@ -94,7 +141,8 @@ def _cpu_build() -> bool:
         return True
 
 
-def _has_gpu() -> bool:
+def visible_gpu() -> bool:
+    """Whether the machine shows an NVIDIA GPU, and the environment does not hide it."""
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in {"", "-1"}:
         return False
     return has_nvidia_gpu()

@@ -14,6 +14,7 @@ from transformers import CompileConfig, GenerationConfig
 
 from llem_pytorch.audit import split_passthrough
 from llem_pytorch.config import PyTorchConfig
+from llem_pytorch.generation.compiling import compile_arguments
 
 _SECTION_FIELDS = (
     *("use_cache", "cache_implementation", "length_penalty", "early_stopping"),
@@ -108,13 +109,3 @@ def _compile_settings(section: PyTorchConfig) -> dict[str, Any]:
     if section.torch_compile is False:
         return {"disable_compile": True}
     return {"compile_config": CompileConfig(**compile_arguments(section))}
-
-
-def compile_arguments(section: PyTorchConfig) -> dict[str, Any]:
-    """Arguments of ``torch.compile`` for ``torch_compile`` and its options."""
-    mode = section.torch_compile if isinstance(section.torch_compile, str) else "default"
-    return {
-        "mode": mode,
-        "fullgraph": bool(section.compile_fullgraph),
-        "dynamic": section.compile_dynamic,
-    }

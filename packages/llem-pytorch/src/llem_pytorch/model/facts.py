@@ -12,6 +12,7 @@ from llem_core.contracts import DeviceInfo, ModelInfo, Workload
 from torch import nn
 
 from llem_pytorch.config import PyTorchConfig
+from llem_pytorch.generation.compiling import compile_mode
 from llem_pytorch.model.compute import read_compute
 
 _NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
@@ -43,7 +44,7 @@ def model_info(
         n_layers=getattr(config, "num_hidden_layers", None),
         compute=compute.shape,
         dtype=_dtype(model),
-        weights_bytes=int(model.get_memory_footprint(return_buffers=False)),
+        weights_bytes=int(model.get_memory_footprint(return_buffers=False)) + _scales_bytes(model),
         devices=_devices(model),
         random_weights=random_weights,
         effective_settings={
@@ -72,9 +73,20 @@ def effective_settings(
         "use_cache": section.use_cache is not False,
         "cache_implementation": section.cache_implementation
         or ("the model's own" if own_cache else "dynamic"),
-        "torch_compile": section.torch_compile or False,
+        "torch_compile": compile_mode(section, device) or False,
+        **_experts(model, device),
         "inference_mode": allows_inference_mode(section, device),
     }
+
+
+def _experts(model: Any, device: torch.device) -> dict[str, object]:
+    """Kernels of a mixture's experts; transformers takes another for decoding on a GPU."""
+    kernel = getattr(model.config.get_text_config(), "_experts_implementation", None)
+    if kernel is None or not any("experts" in name for name, _ in model.named_modules()):
+        return {}
+    switches = hasattr(model, "_optimize_model_for_decode") and device.type != "cpu"
+    decode = "batched_mm" if switches and kernel == "grouped_mm" else kernel
+    return {"experts_implementation": kernel, "experts_implementation_decode": decode}
 
 
 def allows_inference_mode(section: PyTorchConfig, device: torch.device) -> bool:
@@ -83,14 +95,7 @@ def allows_inference_mode(section: PyTorchConfig, device: torch.device) -> bool:
     Not where something is compiled, since graphs keep tensors from call to call, and not where
     accelerate moves weights in and out.
     """
-    return not (compiles(section, device) or section.device_map is not None)
-
-
-def compiles(section: PyTorchConfig, device: torch.device) -> bool:
-    """Whether the forward pass is compiled: as asked for, or by transformers for a static cache."""
-    static = (section.cache_implementation or "").endswith("static")
-    by_itself = static and device.type == "cuda" and section.torch_compile is not False
-    return bool(section.torch_compile) or by_itself
+    return compile_mode(section, device) is None and section.device_map is None
 
 
 def position_limit(model: Any) -> int | None:
@@ -116,6 +121,30 @@ def stated_positions(model: Any) -> int | None:
     return int(stated) if stated else None
 
 
+def input_device(model: Any) -> torch.device:
+    """Where token ids have to be: with the embedding, or where it is moved to when it runs."""
+    embedding = model.get_input_embeddings()
+    device: torch.device = embedding.weight.device
+    if device.type == "meta":
+        return torch.device(embedding._hf_hook.execution_device)
+    return device
+
+
+def _scales_bytes(model: Any) -> int:
+    """Scales of 4-bit weights (bitsandbytes), which are no parameters of their own."""
+    states = [getattr(parameter, "quant_state", None) for parameter in model.parameters()]
+    nested = [getattr(state, "state2", None) for state in states]
+    kept = [
+        getattr(state, name, None)
+        for state in (*states, *nested)
+        if state is not None
+        for name in ("absmax", "code", "offset")
+    ]
+    # Weights may share a table.
+    unique = {t.data_ptr(): t.numel() * t.element_size() for t in kept if torch.is_tensor(t)}
+    return sum(unique.values())
+
+
 def _dtype(model: Any) -> str:
     quantisation = getattr(model.config, "quantization_config", None)
     if quantisation is not None:
@@ -130,7 +159,9 @@ def _devices(model: Any) -> tuple[DeviceInfo, ...]:
     found = {p.device for p in model.parameters() if p.device.type in {"cpu", "cuda"}}
     cuda = sorted({d.index or 0 for d in found if d.type == "cuda"})
     infos = [_gpu(index) for index in cuda]
-    if any(d.type == "cpu" for d in found) or not infos:
+    # Weights that are moved in when needed lie on no device in between.
+    places = {str(place) for place in (getattr(model, "hf_device_map", None) or {}).values()}
+    if any(d.type == "cpu" for d in found) or places & {"cpu", "disk"} or not infos:
         infos.append(DeviceInfo("cpu", _cpu_name()))
     return tuple(infos)
 

@@ -10,6 +10,7 @@ from llem_core.errors import BackendError
 
 from llem_pytorch.config import PyTorchConfig
 from llem_pytorch.model.memory import host_peak
+from llem_pytorch.requirements import visible_gpu
 
 
 def choose_device(workload: Workload, section: PyTorchConfig) -> torch.device:
@@ -21,6 +22,12 @@ def choose_device(workload: Workload, section: PyTorchConfig) -> torch.device:
     wanted = section.device or "auto"
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "auto":
+        if not count and torch.version.cuda is not None and visible_gpu():
+            raise BackendError(
+                f"this machine has an NVIDIA GPU, and torch {torch.__version__} (CUDA "
+                f"{torch.version.cuda}) cannot use it; install a newer driver or a torch for an "
+                "older CUDA, or take device: cpu"
+            )
         wanted = "cuda" if count else "cpu"
     if wanted == "cpu":
         return torch.device("cpu")
