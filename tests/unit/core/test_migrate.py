@@ -42,7 +42,20 @@ def test_a_result_of_version_1_loads_as_one_of_today(name: str) -> None:
     assert result.loaded_baseline is not None
     uncertainty_w = result.loaded_baseline.standard_uncertainty_w
     assert uncertainty_w == before["loaded_baseline"]["standard_error_w"]
+    assert result.uncertainty is not None
+    growth = {term.name: term.growth for term in result.uncertainty.terms}
+    others = dict.fromkeys(("gain", "baseline", "clock"), "linear")
+    assert growth == {"edges": "constant", **others}
     assert ExperimentResult.model_validate_json(result.model_dump_json()) == result
+
+
+def test_flops_that_lacked_a_part_are_not_called_exact() -> None:
+    before = old("result_batch_1.json")
+    flops = ExperimentResult.model_validate(before).flops
+    assert before["flops"]["confidence"] == "high"
+    assert flops.confidence == "low"
+    assert flops.left_out[0] == "the output projection"
+    assert flops.total_flops == before["flops"]["total_flops"]
 
 
 def test_the_time_of_a_batch_is_not_taken_for_that_of_its_requests() -> None:
@@ -94,6 +107,16 @@ def test_a_version_that_cannot_be_read_says_why_not(kind: Any, version: Any, why
     name = "result_batch_1.json" if kind is ExperimentResult else "study_result.json"
     with pytest.raises(ValidationError, match=re.escape(why)):
         kind.model_validate({**old(name), "schema_version": version})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"processes": [3]}, {"processes": 3}, {"unavailable": 3}, {"uncertainty": {"terms": 3}}],
+    ids=str,
+)
+def test_a_damaged_file_of_an_older_version_is_a_validation_error(damage: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ExperimentResult.model_validate({**old("result_batch_1.json"), **damage})
 
 
 def test_the_page_has_the_history_of_both_schemas() -> None:

@@ -15,7 +15,9 @@ SCHEMA_HISTORY = {
     2: "latencies are each request's own, where they were its batch's; `queue_time`, "
     "`time_per_output_token` and `n_failed_requests` are new; a baseline's `standard_error_w` is "
     "now `standard_uncertainty_w`; a process has `facts` of its backend, and its warm-up says what "
-    "it ran (`prompts`, `input_tokens`, `measured_input_tokens`) and what ended it (`ended_by`)",
+    "it ran (`prompts`, `input_tokens`, `measured_input_tokens`) and what ended it (`ended_by`); "
+    "`flops` counts the output projection, and attention by layer and window, and says what is in "
+    "it (`parts`, `left_out`); a term of the uncertainty says how it grows (`growth`)",
 }
 """``result.json``: version to what it changed."""
 
@@ -64,7 +66,10 @@ def _migrate(data: Any, newest: int, steps: Mapping[int, _Step]) -> Any:
             "install a newer one"
         )
     for older in range(version, newest):
-        data = {**steps[older](data), "schema_version": older + 1}
+        try:
+            data = {**steps[older](data), "schema_version": older + 1}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"it is no whole file of schema_version {older} ({error})") from error
     return data
 
 
@@ -79,8 +84,37 @@ def _experiment_1_to_2(data: dict[str, Any]) -> dict[str, Any]:
         )
     for name in ("baseline", "loaded_baseline"):
         new[name] = _renamed(new.get(name), "standard_error_w", "standard_uncertainty_w")
+    new["flops"] = _flops_1_to_2(new.get("flops"))
+    new["uncertainty"] = _uncertainty_1_to_2(new.get("uncertainty"))
     new["processes"] = [_process_1_to_2(process) for process in new.get("processes") or []]
     return {**new, "unavailable": unavailable}
+
+
+def _flops_1_to_2(flops: Any) -> Any:
+    """Version 1 called high what lacked the projection to the vocabulary."""
+    if not isinstance(flops, dict) or flops.get("total_flops") is None:
+        return flops
+    left_out = [
+        "the output projection",
+        "attention by layer and window: all layers, over the whole context, are in it",
+    ]
+    return {**flops, "left_out": left_out, "confidence": "low"}
+
+
+_GROWTH_1 = {"sampling": "root", "clock": "linear", "gain": "linear", "baseline": "linear"}
+
+
+def _uncertainty_1_to_2(uncertainty: Any) -> Any:
+    """Version 1 knew by a term's name how it grows."""
+    if not isinstance(uncertainty, dict):
+        return uncertainty
+    terms = [
+        {"growth": _GROWTH_1.get(str(term.get("name")), "constant"), **term}
+        if isinstance(term, dict)
+        else term
+        for term in uncertainty.get("terms") or []
+    ]
+    return {**uncertainty, "terms": terms}
 
 
 def _process_1_to_2(process: Any) -> Any:
