@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from llem_cli.session import Session
+from llem_cli.invocation import Invocation
 
 
 @click.command()
@@ -24,12 +24,14 @@ from llem_cli.session import Session
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Print tracebacks of errors.")
 @click.pass_obj
-def config(session: Session, schema: str | None, probe: bool, as_json: bool, verbose: bool) -> None:
+def config(
+    invocation: Invocation, schema: str | None, probe: bool, as_json: bool, verbose: bool
+) -> None:
     """Show this machine, the installed plugins and the paths that are used.
 
     For each plugin, its distribution and whether it can be used here, and why.
     """
-    session.started, session.verbose = True, verbose
+    invocation.started, invocation.verbose = True, verbose
     if schema is not None and probe:
         raise click.UsageError("--schema and --probe exclude each other.")
     from llem_cli.show.machine import describe_machine, describe_schema

@@ -14,13 +14,13 @@ from llem_core.config.loader import (
 from llem_core.config.user import load_user_config
 from llem_core.config.yaml import Document
 
+from llem_cli.invocation import FAILED, Invocation
 from llem_cli.options import Flags, Request, output_folder, plugin_notes
 from llem_cli.plan import Resolved, plan
-from llem_cli.session import FAILED, Session
 
 
 def run_experiment_request(
-    request: Request, flags: Flags, document: Document | None, session: Session
+    request: Request, flags: Flags, document: Document | None, invocation: Invocation
 ) -> tuple[int, str]:
     """Measure one experiment, or say what would be measured.
 
@@ -28,7 +28,7 @@ def run_experiment_request(
         request: what was asked for.
         flags: settings of the experiment.
         document: what is in the experiment's file.
-        session: has the signal that ends the program.
+        invocation: has the signal that ends the program.
 
     Returns:
         The exit code, and what belongs on stdout.
@@ -43,7 +43,7 @@ def run_experiment_request(
         request.tell(remark)
     if request.dry_run:
         return _plan(request, resolved)
-    return _measure(request, resolved, limit_s if flag_s is None else flag_s, session)
+    return _measure(request, resolved, limit_s if flag_s is None else flag_s, invocation)
 
 
 def _resolve(
@@ -74,15 +74,15 @@ def _plan(request: Request, resolved: Resolved) -> tuple[int, str]:
 
 
 def _measure(
-    request: Request, resolved: Resolved, limit_s: float | None, session: Session
+    request: Request, resolved: Resolved, limit_s: float | None, invocation: Invocation
 ) -> tuple[int, str]:
     # The runner brings pyarrow and more; a dry run and a wrong configuration do without.
     from llem_core.api import run_and_save
 
-    from llem_cli.show.progress import Progress
+    from llem_cli.show.experiment_progress import ExperimentProgress
     from llem_cli.show.summary import summarise
 
-    with Progress(request.quiet, request.verbose, session.interruption) as progress:
+    with ExperimentProgress(request.quiet, request.verbose, invocation.interruption) as progress:
         saved = run_and_save(resolved.config, resolved.output, progress, limit_s=limit_s)
     if request.as_json:
         return 0, saved.result.model_dump_json(indent=2)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import click
 
-    from llem_cli.session import Session
+    from llem_cli.invocation import Invocation
 
 # All other imports stand in functions: until `catch` has been called, Ctrl+C shows a traceback.
 
@@ -41,28 +41,28 @@ def main() -> int:
 
 def execute(arguments: Sequence[str], interruption: Interruption | None = None) -> int:
     """Run one command and give its exit code; every error has been told on stderr."""
-    from llem_cli.session import Session
+    from llem_cli.invocation import Invocation
 
-    session = Session(interruption=interruption or Interruption())
+    invocation = Invocation(interruption=interruption or Interruption())
     try:
-        code = _invoke(arguments, session)
+        code = _invoke(arguments, invocation)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost edge
-        if session.interruption.number is not None or _is_interrupt(error):
-            return _interrupted(session.interruption, session.hint)
-        return _tell(error, session)
+        if invocation.interruption.number is not None or _is_interrupt(error):
+            return _interrupted(invocation.interruption, invocation.hint)
+        return _tell(error, invocation)
     # A library may have swallowed the signal's exception.
-    if session.interruption.number is None:
+    if invocation.interruption.number is None:
         return code
-    return _interrupted(session.interruption, session.hint)
+    return _interrupted(invocation.interruption, invocation.hint)
 
 
-def _invoke(arguments: Sequence[str], session: Session) -> int:
+def _invoke(arguments: Sequence[str], invocation: Invocation) -> int:
     from llem_cli.cli import cli
 
     try:
-        code = cli.main(list(arguments), prog_name="llem", standalone_mode=False, obj=session)
+        code = cli.main(list(arguments), prog_name="llem", standalone_mode=False, obj=invocation)
     except OSError as error:
-        if session.started:
+        if invocation.started:
             raise
         from llem_cli.show.output import stdout_failed
 
@@ -92,7 +92,7 @@ def _end_children() -> None:
             child.kill()
 
 
-def _tell(error: BaseException, session: Session) -> int:
+def _tell(error: BaseException, invocation: Invocation) -> int:
     """Say what went wrong in one paragraph, and give the exit code that belongs to it."""
     import click
 
@@ -100,20 +100,20 @@ def _tell(error: BaseException, session: Session) -> int:
         return _tell_usage(error)
     from llem_core.errors import LLEMError
 
-    from llem_cli.session import FAILED, USAGE
+    from llem_cli.invocation import FAILED, USAGE
     from llem_cli.show.output import note, write_stderr
 
-    if session.verbose:
+    if invocation.verbose:
         import traceback
 
         write_stderr("".join(traceback.format_exception(error)))
     if isinstance(error, LLEMError):
-        note(f"Error: {_one_line(error)} {session.hint}".rstrip())
+        note(f"Error: {_one_line(error)} {invocation.hint}".rstrip())
         return error.exit_code
     if _is_validation_error(error):
         note(f"Error: {_one_line(error)}")
         return USAGE
-    hint = "" if session.verbose else " Run the same with --verbose to see where it happened."
+    hint = "" if invocation.verbose else " Run the same with --verbose to see where it happened."
     note(
         f"Error: internal error ({type(error).__name__}: {_one_line(error)}). This is a mistake "
         f"in llem or in one of its plugins, not in your configuration.{hint}"

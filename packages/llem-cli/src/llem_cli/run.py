@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llem_cli.session import Session
+from llem_cli.invocation import Invocation
 
 if TYPE_CHECKING:
     from llem_cli.options import Flags, Request
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 @click.option("-v", "--verbose", is_flag=True, help="Print each step, and tracebacks of errors.")
 @click.pass_obj
 def run(
-    session: Session,
+    invocation: Invocation,
     /,
     config: str | None,
     output: Path | None,
@@ -83,20 +83,20 @@ def run(
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other.")
-    session.started, session.verbose = True, verbose
+    invocation.started, invocation.verbose = True, verbose
     from llem_cli.options import Flags, Request
     from llem_cli.show.output import stdout_reserved, write_result
 
     request = Request(config, output, resume, yes, dry_run, as_json, quiet, verbose)
     flags = Flags(**settings)
     with stdout_reserved():
-        code, text = _perform(request.with_file_of_resume(), flags, session)
+        code, text = _perform(request.with_file_of_resume(), flags, invocation)
     if text is not None:
         write_result(text)
     return code
 
 
-def _perform(request: Request, flags: Flags, session: Session) -> tuple[int, str | None]:
+def _perform(request: Request, flags: Flags, invocation: Invocation) -> tuple[int, str | None]:
     """Measure an experiment or a study, or say what would be measured.
 
     Returns:
@@ -111,7 +111,7 @@ def _perform(request: Request, flags: Flags, session: Session) -> tuple[int, str
     if request.is_study(document, flags):
         from llem_cli.study import run_study_request
 
-        return run_study_request(request, flags, document, session)
+        return run_study_request(request, flags, document, invocation)
     from llem_cli.experiment import run_experiment_request
 
-    return run_experiment_request(request, flags, document, session)
+    return run_experiment_request(request, flags, document, invocation)

@@ -10,8 +10,8 @@ from llem_core.config.yaml import Document
 from llem_core.study.preflight import StudyReport, check_study
 
 from llem_cli.confirm import confirm
+from llem_cli.invocation import FAILED, USAGE, Invocation
 from llem_cli.options import Flags, Request
-from llem_cli.session import FAILED, USAGE, Session
 from llem_cli.show.output import relative
 from llem_cli.show.table import counted
 from llem_cli.target import Target, resolve_study
@@ -20,7 +20,7 @@ _FILES = ("study_result.json", "study.csv", "manifest.json")
 
 
 def run_study_request(
-    request: Request, flags: Flags, document: Document | None, session: Session
+    request: Request, flags: Flags, document: Document | None, invocation: Invocation
 ) -> tuple[int, str | None]:
     """Run a study or go on with one, or say what would be done.
 
@@ -28,7 +28,7 @@ def run_study_request(
         request: what was asked for.
         flags: settings of the experiments and of the execution.
         document: what is in the study's or the experiment's file.
-        session: is told how to go on if the study does not come to its end.
+        invocation: is told how to go on if the study does not come to its end.
 
     Returns:
         The exit code, and what belongs on stdout; ``None`` for nothing.
@@ -46,7 +46,7 @@ def run_study_request(
     _tell(request, target, report)
     if not confirm(target.study, target.n_left, report.estimate, yes=request.yes):
         return USAGE, None
-    return _run(request, target, session)
+    return _run(request, target, invocation)
 
 
 def _plan(request: Request, target: Target, report: StudyReport) -> tuple[int, str]:
@@ -73,18 +73,18 @@ def _tell(request: Request, target: Target, report: StudyReport) -> None:
         )
 
 
-def _run(request: Request, target: Target, session: Session) -> tuple[int, str]:
+def _run(request: Request, target: Target, invocation: Invocation) -> tuple[int, str]:
     # The runner brings multiprocessing and more; a dry run does without.
     from llem_core.api import run_checked_study
 
     from llem_cli.show.study_progress import StudyProgress
     from llem_cli.show.study_summary import summarise_study
 
-    with StudyProgress(request.quiet, request.verbose, session.interruption) as progress:
+    with StudyProgress(request.quiet, request.verbose, invocation.interruption) as progress:
         try:
             result = run_checked_study(target.study, target.output, target.directory, progress)
         except BaseException:
-            session.hint = _how_to_go_on(progress)
+            invocation.hint = _how_to_go_on(progress)
             raise
     code = 0 if result.status == "completed" else FAILED
     if request.as_json:

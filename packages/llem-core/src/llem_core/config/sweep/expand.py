@@ -16,9 +16,9 @@ from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.layers import Layer
 from llem_core.config.sections import DEFAULT_BACKEND, hint_at
 from llem_core.config.study import STUDY_KEYS, SkippedConfig
-from llem_core.config.sweep.combine import Combination, Layers
 from llem_core.config.sweep.grammar import Grid, count, known_roots, read_sweep
 from llem_core.config.sweep.labels import Labels
+from llem_core.config.sweep.product import Combination, Layers
 from llem_core.config.yaml import Document
 from llem_core.errors import ConfigError, LLEMError, PreFlightError
 from llem_core.plugins import plugins

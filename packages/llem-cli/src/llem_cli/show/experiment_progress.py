@@ -33,7 +33,7 @@ DOING = {
 }
 
 
-class Progress:
+class ExperimentProgress:
     """A listener that shows where the experiment stands.
 
     On a terminal the line follows every event; elsewhere there is none. With ``verbose``, each

@@ -13,7 +13,7 @@ USAGE = 2
 
 
 @dataclass
-class Session:
+class Invocation:
     """One call of ``llem``.
 
     Attributes:
