@@ -11,7 +11,7 @@ import math
 import random
 import sys
 
-from llem_core.contracts import DomainReading, EnergyReading, UncertaintyComponent
+from llem_core.contracts import DomainReading, EnergyReading, UncertaintyComponent, UsedDevices
 from llem_core.measure.baseline.power import baseline_power
 from llem_core.measure.baseline.record import PARTS, Idle
 from llem_core.measure.energy.uncertainty import budget
@@ -33,7 +33,11 @@ def one(chance: random.Random, edge_j: float, cached: bool) -> tuple[float, floa
     for i, power_w in enumerate(powers_w):
         domain = reading("GPU-a", power_w * PART_S, 0.01)
         parts.append(EnergyReading(str(i), i * PART_S, (i + 1) * PART_S, (domain,)))
-    idle = baseline_power(Idle(parts, PARTS * PART_S, cached, ""), ["GPU-a"], "gpu", PARTS * PART_S)
+    idle = baseline_power(
+        Idle(parts, PARTS * PART_S, cached, ""),
+        UsedDevices("gpu", frozenset({"GPU-a"})),
+        PARTS * PART_S,
+    )
     energy_j = RUN_W * WINDOW_S + chance.uniform(-edge_j, edge_j)
     terms = budget([reading("GPU-a", energy_j, edge_j)], idle, WINDOW_S)
     assert terms is not None

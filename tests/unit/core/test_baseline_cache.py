@@ -161,3 +161,12 @@ def test_a_broken_baseline_is_not_handed_on(study: Callable[..., Any]) -> None:
     study(power_w=None)
     _, measured = study()
     assert measured == ["baseline", "loaded_baseline"]
+
+
+def test_machines_that_share_a_study_keep_each_others_baselines(tmp_path: Path) -> None:
+    clock = Clock()
+    cache(tmp_path, clock, "one").put("node-1", [reading()], age_s=0.0, ttl_s=100.0)
+    cache(tmp_path, clock, "two").put("node-2", [reading()], age_s=0.0, ttl_s=100.0)
+    assert cache(tmp_path, clock, "one").get("node-1", 100.0) is not None
+    assert cache(tmp_path, clock, "two").get("node-2", 100.0) is not None
+    assert cache(tmp_path, clock, "two").get("node-1", 100.0) is None

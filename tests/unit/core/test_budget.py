@@ -7,14 +7,14 @@ import random
 import statistics
 
 import pytest
+from llem_core.contracts import UsedDevices
 from llem_core.contracts.sampler import (
     DomainReading,
     EnergyReading,
     Growth,
     UncertaintyComponent,
 )
-from llem_core.measure.baseline.power import baseline_power
-from llem_core.measure.baseline.record import BaselineReadings
+from llem_core.measure.baseline.power import BaselineReadings, baseline_power
 from llem_core.measure.energy.plausible import reject_impossible
 from llem_core.measure.energy.totals import record_energy
 from llem_core.measure.energy.uncertainty import CLOCK_RATE, budget
@@ -163,7 +163,11 @@ def test_the_adjusted_interval_covers_with_five_parts() -> None:
             )
             for i in range(5)
         ]
-        idle = baseline_power(BaselineReadings(parts, 30.0, False, "key"), ["GPU-a"], "gpu", 30.0)
+        idle = baseline_power(
+            BaselineReadings(parts, 30.0, False, "key"),
+            UsedDevices("gpu", frozenset({"GPU-a"})),
+            30.0,
+        )
         device = gpu("GPU-a", run_w * window_s, term("edges", 0.5))
         found = of(budget([device], idle, window_s))
         assert idle.power_w is not None
@@ -184,7 +188,9 @@ def test_a_baseline_of_another_time_covers_what_idle_power_is_now() -> None:
             EnergyReading(str(i), i, i + 1.0, (gpu("GPU-a", p, term("edges", 0.01)),))
             for i, p in enumerate(parts_w)
         ]
-        idle = baseline_power(BaselineReadings(parts, 5.0, True, "key"), ["GPU-a"], "gpu", 5.0)
+        idle = baseline_power(
+            BaselineReadings(parts, 5.0, True, "key"), UsedDevices("gpu", frozenset({"GPU-a"})), 5.0
+        )
         found = of(budget([gpu("GPU-a", 3e4, term("edges", 0.01))], idle, 100.0))
         error_j = abs(statistics.fmean(parts_w) - now_w) * 100.0
         hits += error_j <= (found.adjusted_comparison_j or 0.0)
@@ -253,7 +259,7 @@ def test_an_energy_that_cannot_be_is_none(bad: float) -> None:
     reading = reject_impossible(
         EnergyReading("w", 0.0, 1.0, (gpu("GPU-a", bad, term("edges", 1.0)),))
     )
-    energy = record_energy(reading, None, ["GPU-a"], "gpu")
+    energy = record_energy(reading, None, UsedDevices("gpu", frozenset({"GPU-a"})))
     assert energy.total_j is None
     assert "which no energy can be" in str(energy.reason)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from llem_core.contracts import UsedDevices
 from llem_core.contracts.sampler import DomainReading, EnergyReading
 from llem_core.measure.energy.totals import record_energy, used_domains
 
@@ -31,28 +32,35 @@ def seen(*visible: bool | None) -> EnergyReading:
     ],
 )
 def test_gpus_in_use(visible: tuple[bool | None, ...], uuids: list[str], used: list[int]) -> None:
-    names = [domain.name for domain in used_domains(seen(*visible), uuids, "gpu")]
+    names = [
+        domain.name for domain in used_domains(seen(*visible), UsedDevices("gpu", frozenset(uuids)))
+    ]
     assert names == [*(f"GPU-{i}" for i in used), "cpu:0"]
-    assert [d.name for d in used_domains(seen(*visible), uuids, "cpu")] == ["cpu:0"]
+    assert [d.name for d in used_domains(seen(*visible), UsedDevices("cpu", frozenset(uuids)))] == [
+        "cpu:0"
+    ]
 
 
 def test_gpus_that_nobody_names_are_a_reason() -> None:
-    energy = record_energy(seen(True, True), None, [], "gpu")
+    energy = record_energy(seen(True, True), None, UsedDevices("gpu"))
     # The host's joules alone must not pass for those of a run on a GPU.
     assert energy.total_j is None
     assert "CUDA_VISIBLE_DEVICES" in str(energy.reason)
 
 
 def test_a_gpu_that_the_sampler_does_not_see_is_a_reason() -> None:
-    energy = record_energy(seen(True), None, ["GPU-elsewhere"], "gpu")
+    energy = record_energy(seen(True), None, UsedDevices("gpu", frozenset({"GPU-elsewhere"})))
     assert energy.total_j is None
     assert "and not GPU-elsewhere" in str(energy.reason)
 
 
 def test_one_of_two_gpus_alone_is_no_total() -> None:
-    assert record_energy(seen(True), None, ["GPU-0", "GPU-1"], "gpu").total_j is None
+    assert (
+        record_energy(seen(True), None, UsedDevices("gpu", frozenset({"GPU-0", "GPU-1"}))).total_j
+        is None
+    )
 
 
 def test_a_meter_of_the_whole_machine_is_enough() -> None:
     wall = EnergyReading("w", 0.0, 1.0, (DomainReading("wall", "other", 7.0, "counter"),))
-    assert record_energy(wall, None, ["GPU-0"], "gpu").total_j == 7.0
+    assert record_energy(wall, None, UsedDevices("gpu", frozenset({"GPU-0"}))).total_j == 7.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from llem_core.contracts import UsedDevices
 from llem_core.contracts.sampler import (
     DomainReading,
     EnergyReading,
@@ -12,8 +13,7 @@ from llem_core.contracts.sampler import (
     UncertaintyComponent,
 )
 from llem_core.measure.baseline.checks import baseline_warnings, is_unsound
-from llem_core.measure.baseline.power import baseline_power
-from llem_core.measure.baseline.record import BaselineReadings
+from llem_core.measure.baseline.power import BaselineReadings, baseline_power
 
 PART_S = 6.0
 
@@ -49,7 +49,9 @@ def idle(
 
 
 def warnings(baseline: BaselineReadings) -> str:
-    return " ".join(baseline_warnings(baseline, "before load", ["GPU-a"], "gpu"))
+    return " ".join(
+        baseline_warnings(baseline, "before load", UsedDevices("gpu", frozenset({"GPU-a"})))
+    )
 
 
 STEADY = (70.0, 70.3, 69.8, 70.1, 69.9)
@@ -58,7 +60,7 @@ STEADY = (70.0, 70.3, 69.8, 70.1, 69.9)
 def test_an_idle_device_raises_no_doubt() -> None:
     baseline = idle(STEADY, busy_percent=0.0)
     assert warnings(baseline) == ""
-    assert not is_unsound(baseline, ["GPU-a"], "gpu")
+    assert not is_unsound(baseline, UsedDevices("gpu", frozenset({"GPU-a"})))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_an_idle_device_raises_no_doubt() -> None:
 def test_each_disturbance_is_told(baseline: BaselineReadings, told: str) -> None:
     assert told in warnings(baseline)
     assert warnings(baseline).startswith("The baseline before load was not idle: ")
-    assert is_unsound(baseline, ["GPU-a"], "gpu")
+    assert is_unsound(baseline, UsedDevices("gpu", frozenset({"GPU-a"})))
 
 
 def test_chance_is_no_trend() -> None:
@@ -94,24 +96,30 @@ def test_the_work_of_the_second_before_is_not_the_baselines() -> None:
 
 def test_a_part_without_a_reading_makes_no_baseline() -> None:
     baseline = idle((70.0, 70.0, None, 70.0, 70.0))
-    figures = baseline_power(baseline, ["GPU-a"], "gpu", opened_s=140.0)
+    figures = baseline_power(baseline, UsedDevices("gpu", frozenset({"GPU-a"})), opened_s=140.0)
     assert figures.power_w is None
     assert figures.reason == "Some GPU: it fell off"
-    assert is_unsound(baseline, ["GPU-a"], "gpu")
+    assert is_unsound(baseline, UsedDevices("gpu", frozenset({"GPU-a"})))
 
 
 def test_spread_and_meter_are_not_counted_twice() -> None:
-    scattered = baseline_power(idle((60.0, 65.0, 70.0, 75.0, 80.0)), ["GPU-a"], "gpu", 140.0)
+    scattered = baseline_power(
+        idle((60.0, 65.0, 70.0, 75.0, 80.0)), UsedDevices("gpu", frozenset({"GPU-a"})), 140.0
+    )
     # √2 times s = 7.906 W over √5; the meter's √5·0.1 J over 30 s is far below and adds nothing
     assert scattered.standard_uncertainty_w == pytest.approx(2**0.5 * 7.90569 / 5**0.5)
     assert scattered.trend_w == pytest.approx(20.0)
     assert scattered.age_s == pytest.approx(10.0)
-    floor = baseline_power(idle((70.0,) * 5, edges_j=6.0), ["GPU-a"], "gpu", 140.0)
+    floor = baseline_power(
+        idle((70.0,) * 5, edges_j=6.0), UsedDevices("gpu", frozenset({"GPU-a"})), 140.0
+    )
     assert floor.standard_uncertainty_w == pytest.approx(5**0.5 * 6.0 / 30.0)
 
 
 def test_a_cached_baseline_is_less_certain() -> None:
     parts = (60.0, 65.0, 70.0, 75.0, 80.0)
-    cached = baseline_power(idle(parts, cached=True), ["GPU-a"], "gpu", 140.0)
+    cached = baseline_power(
+        idle(parts, cached=True), UsedDevices("gpu", frozenset({"GPU-a"})), 140.0
+    )
     assert cached.cached
     assert cached.standard_uncertainty_w == pytest.approx(2**0.5 * 7.90569 * 1.2**0.5)

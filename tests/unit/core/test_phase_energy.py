@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from llem_core.contracts import Batch, InferenceBackend, Workload
+from llem_core.contracts import Batch, InferenceBackend, UsedDevices, Workload
 from llem_core.contracts.sampler import DomainReading, EnergyReading, UncertaintyComponent
 from llem_core.measure.energy.phases import LONGEST_S, passes_for, phase_energy
 from llem_core.measure.energy.totals import RecordedEnergy, record_energy
@@ -29,11 +29,11 @@ def reading(energy_j: float | None, edges_j: float | None, **facts: Any) -> Ener
 
 
 def phases(total: EnergyReading, prefill: EnergyReading, passes: int = 4) -> PhaseEnergy:
-    return phase_energy(recorded(total), prefill, passes, ["GPU-a"], "gpu")
+    return phase_energy(recorded(total), prefill, passes, UsedDevices("gpu", frozenset({"GPU-a"})))
 
 
 def recorded(total: EnergyReading) -> RecordedEnergy:
-    return record_energy(total, None, ["GPU-a"], "gpu")
+    return record_energy(total, None, UsedDevices("gpu", frozenset({"GPU-a"})))
 
 
 def test_many_passes_divide_the_meters_error() -> None:

@@ -67,6 +67,7 @@ CONTRACTS = [
     "SamplerSpec",
     "EnergySampler",
     "Growth",
+    "UsedDevices",
     "SamplerSettings",
     "SinkSpec",
     "ResultSink",

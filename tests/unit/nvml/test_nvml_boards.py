@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from llem_core.contracts import EnergyReading
+from llem_core.contracts import EnergyReading, SamplerSettings, UsedDevices
 from llem_core.measure.energy.totals import record_energy
+from llem_energy_nvml.config import NvmlConfig
 from llem_energy_nvml.device import Device
 from llem_energy_nvml.probe import probe_device
+from llem_energy_nvml.sampler import NvmlSampler
 from llem_energy_nvml.sensor import assumed_sensor, power_field
 from llem_energy_nvml.testing import (
     Constant,
@@ -38,7 +40,7 @@ def test_a_mig_instance_is_found_on_its_board_and_the_reason_has_a_remedy() -> N
     board = SimulatedGpu(uuid=A, mig=True, mig_uuids=("MIG-0", PART))
     reading = measured(board, SimulatedGpu(uuid=B))
     assert reading.domains[0].parts == ("MIG-0", PART)
-    energy = record_energy(reading, None, {PART}, "gpu")
+    energy = record_energy(reading, None, UsedDevices("gpu", frozenset({PART})))
     assert energy.total_j is None
     assert "MIG is on" in (energy.reason or "")
     assert "`energy.sampler: zeus`" in (energy.reason or "")
@@ -50,7 +52,7 @@ def test_a_denied_card_keeps_its_number(monkeypatch: pytest.MonkeyPatch) -> None
     seen = {domain.name: domain for domain in reading.domains}
     assert seen[B].visible is True
     assert seen["gpu:0"].energy_j is None
-    energy = record_energy(reading, None, set(), "gpu")
+    energy = record_energy(reading, None, UsedDevices("gpu"))
     assert energy.total_j == seen[B].energy_j
 
 
@@ -100,3 +102,31 @@ def test_the_chip_of_the_a100_is_known_by_whole_names(name: str, chip: bool) -> 
         "legacy_instantaneous" if chip else "legacy_average"
     )
     assert assumed_sensor("instant", ampere, name).window_s == (0.025 if chip else 0.1)
+
+
+def test_only_visible_cards_are_polled_and_after_loading_only_used_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    cards = [SimulatedGpu(Constant(100.0 + i), uuid=f"GPU-{i}") for i in range(8)]
+    clock = VirtualClock()
+    with simulated_driver(cards, clock=clock):
+        sampler = NvmlSampler(SamplerSettings(0.1, NvmlConfig(passport=False)), clock)
+        sampler.start()
+        opened = [card.calls for card in cards]
+        clock.sleep(10.0)
+        polled = [card.calls - before for card, before in zip(cards, opened, strict=True)]
+        assert all(count >= 190 for count in polled[:3])
+        assert polled[3:] == [0] * 5
+        sampler.use_devices(UsedDevices("gpu", frozenset({"GPU-1"})))
+        before = [card.calls for card in cards]
+        sampler.begin("w")
+        clock.sleep(10.0)
+        reading = sampler.end("w")
+        sampler.stop()
+        polled = [card.calls - first for card, first in zip(cards, before, strict=True)]
+    assert polled[1] > 190
+    assert [polled[0], *polled[2:]] == [2] * 7
+    energies = [domain.energy_j for domain in reading.domains]
+    assert energies == pytest.approx([10.0 * (100 + i) for i in range(8)], rel=0.06)
+    assert energies[1] == pytest.approx(1010.0, rel=0.003)

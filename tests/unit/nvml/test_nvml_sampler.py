@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pynvml
 import pytest
 from llem_core.config.energy import EnergyConfig
-from llem_core.contracts import DomainReading, EnergyReading, SamplerSettings
+from llem_core.contracts import DomainReading, EnergyReading, SamplerSettings, UsedDevices
 from llem_core.errors import EnergyError
 from llem_core.measure.energy.totals import record_energy
 from llem_core.measure.energy.uncertainty import budget
@@ -241,7 +241,7 @@ def test_a_known_gain_is_taken_out_and_narrows_the_absolute_interval() -> None:
 def advice(gpu: SimulatedGpu, duration_s: float) -> str:
     """What a result says of the length of its window."""
     reading = measure_window([gpu], duration_s).reading
-    energy = record_energy(reading, None, {gpu.uuid}, "gpu")
+    energy = record_energy(reading, None, UsedDevices("gpu", frozenset({gpu.uuid})))
     terms = budget(energy.used, None, reading.duration_s)
     told = energy_warnings(EnergyConfig(), energy, terms, reading.duration_s)
     return " ".join(text for text in told if "Between runs" in text)

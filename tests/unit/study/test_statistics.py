@@ -4,14 +4,8 @@ import math
 import random
 
 import pytest
-from llem_core.study.summary.statistics import (
-    differ,
-    incomplete_beta,
-    summarise,
-    t_quantile,
-    t_survival,
-    welch_p,
-)
+from llem_core.results.student import incomplete_beta, t_quantile, t_survival
+from llem_core.study.summary.statistics import differ, summarise, welch_p
 
 # Upper 97.5 % points of Student's t, as printed in tables (e.g. Abramowitz and Stegun, 26.10).
 TABLE = {

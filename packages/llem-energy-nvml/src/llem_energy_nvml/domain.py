@@ -103,6 +103,10 @@ def refreshed(sensor: Sensor, start: Edge, end: Edge) -> Sensor:
 def _integrated(seen: Observed, integral: Integral | None) -> DomainReading:
     device, window = seen.track.device, seen.window
     failed = len(seen.track.errors_between(window.started_s, window.ended_s))
+    if not failed and not seen.track.samples_between(window.started_s, window.ended_s):
+        return _missing(
+            seen, "it has no energy counter, and its power is not read, as the run does not use it"
+        )
     if integral is None:
         return _missing(
             seen,

@@ -13,6 +13,7 @@ from llem_core.contracts import (
     EnergySampler,
     PowerSample,
     SamplerSettings,
+    UsedDevices,
 )
 from llem_core.errors import EnergyError
 from llem_core.meters import VisibleGpus, other_processes, visible_gpus
@@ -61,6 +62,7 @@ class NvmlSampler(EnergySampler):
         self._clock = clock or RealClock()
         self._passports = passports or Passports()
         self._tracks: list[Track] = []
+        self._watched: list[Track] = []
         self._lost: list[DomainReading] = []
         self._visible = VisibleGpus(None)
         self._at_start: dict[str, tuple[int, ...]] = {}
@@ -182,6 +184,8 @@ class NvmlSampler(EnergySampler):
             self._tracks.append(Track(device, self._clock))
         devices = [track.device for track in self._tracks]
         self._visible = visible_gpus(os.environ, uuids, names)
+        shown = self._visible.uuids
+        self._watched = [t for t in self._tracks if shown is None or t.device.uuid in shown]
         self._at_start = {device.uuid: device.process_ids() for device in devices}
 
     def _interval_s(self) -> float:
@@ -189,13 +193,28 @@ class NvmlSampler(EnergySampler):
         updates = [t.device.sensor.update_s for t in self._tracks if not t.device.has_counter]
         return min([self.settings.sample_interval_s, *updates])
 
+    def use_devices(self, used: UsedDevices) -> None:
+        """Poll the used GPUs alone from now on; the others are read at a window's edges."""
+        self._watched = [
+            track
+            for track in self._tracks
+            if not used.uuids.isdisjoint((track.device.uuid, *track.device.mig.instances))
+        ] or (self._watched if used.kind == "gpu" else [])
+
     def _sample(self) -> None:
-        for track in self._tracks:
+        for track in self._watched:
             track.sample()
 
     def _edges(self) -> list[Edge]:
         longest_s = self._section.longest_wait_seconds if self._section.align_edges else 0.0
-        return find_edges([track.device for track in self._tracks], longest_s, self._clock)
+        watched = self._watched
+        rest = [track for track in self._tracks if track not in watched]
+        # Once each: waiting for the updates of cards that take no part costs calls.
+        others = find_edges([t.device for t in rest], 0.0, self._clock)
+        aligned = find_edges([t.device for t in watched], longest_s, self._clock)
+        edges = [*zip(rest, others, strict=True), *zip(watched, aligned, strict=True)]
+        found = {track.device.uuid: edge for track, edge in edges}
+        return [found[track.device.uuid] for track in self._tracks]
 
     def _samples(self, span: Window) -> tuple[PowerSample, ...]:
         rows: list[PowerSample] = []

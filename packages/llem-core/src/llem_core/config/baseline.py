@@ -17,6 +17,13 @@ class BaselineConfig(StrictModel):
     duration_seconds: float = Field(
         30.0, ge=0.1, le=3600, description="Length of each of the two baselines (s)."
     )
+    max_wait_seconds: float = Field(
+        120.0,
+        ge=0,
+        le=3600,
+        description="Wait so long, at the most, for a device that still cools from earlier work: "
+        "the baseline is the first stretch in which its power does not fall (s).",
+    )
     cache_ttl_seconds: float = Field(
         1800.0,
         ge=0,

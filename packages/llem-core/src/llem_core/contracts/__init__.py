@@ -41,6 +41,7 @@ from llem_core.contracts.sampler import (
     SamplerSpec,
     SensorProbe,
     UncertaintyComponent,
+    UsedDevices,
     user_data_folder,
 )
 from llem_core.contracts.serving import Arrival, Chunk, ServedRequest, ServingBackend
@@ -107,6 +108,7 @@ __all__ = [
     "ServingBackend",
     "SinkSpec",
     "UncertaintyComponent",
+    "UsedDevices",
     "Workload",
     "decode",
     "encode",

@@ -165,6 +165,19 @@ class SensorProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class UsedDevices:
+    """What a model computes on.
+
+    Attributes:
+        kind: ``gpu`` if any of it is one.
+        uuids: of the GPUs, as the engine names them; empty where it cannot.
+    """
+
+    kind: Literal["cpu", "gpu"]
+    uuids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class SamplerSettings:
     """What a sampler is made with.
 
@@ -303,6 +316,12 @@ class EnergySampler(ABC):
             raise NotImplementedError(
                 f"{type(self).__name__} has neither begin and end nor energy_between"
             )
+
+    def use_devices(self, used: UsedDevices) -> None:  # noqa: B027 - a sampler may ignore it
+        """Told once, when the model is loaded, which devices it computes on.
+
+        A sampler may read the others less often from then on; it goes on reporting them.
+        """
 
     @abstractmethod
     def stop(self) -> None:

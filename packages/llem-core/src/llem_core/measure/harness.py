@@ -6,17 +6,19 @@ import datetime as dt
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.backend import CheckReport, ModelInfo
-from llem_core.contracts.sampler import EnergyReading
+from llem_core.contracts.sampler import EnergyReading, UsedDevices
 from llem_core.contracts.sink import FinishedExperiment
 from llem_core.contracts.workload import Prompt
 from llem_core.environment import take_snapshot
 from llem_core.events import ExperimentFinished, ExperimentStarted, Listener, Phase
 from llem_core.measure.baseline.cache import BaselineCache
 from llem_core.measure.baseline.checks import is_unsound
-from llem_core.measure.baseline.record import BaselineReadings, Baselines
+from llem_core.measure.baseline.power import BaselineReadings
+from llem_core.measure.baseline.record import Baselines
 from llem_core.measure.drive.data_parallel import DataParallelEngine
 from llem_core.measure.drive.engine import Engine, LocalEngine, reject_failures
 from llem_core.measure.energy.meter import SESSION, Meter
@@ -26,7 +28,7 @@ from llem_core.measure.energy.select import start_sampler
 from llem_core.measure.preflight import check
 from llem_core.measure.prompts.load import load_prompts
 from llem_core.measure.result.assemble import assemble
-from llem_core.measure.result.observations import Observations
+from llem_core.measure.result.observations import Observations, used_devices
 from llem_core.measure.state import StateManager
 from llem_core.measure.watchdog import Watchdog, watched
 from llem_core.results.environment import EnvironmentSnapshot
@@ -120,6 +122,8 @@ class _Run:
         self.cache = cache
         self.baselines: Baselines | None = None
         self.readings = _Readings()
+        self.device_kind: Literal["cpu", "gpu"] = "cpu"
+        self.cards: list[str] = []
 
     def measure(self) -> FinishedExperiment:
         config = self.config
@@ -130,6 +134,8 @@ class _Run:
         environment = take_snapshot()
         self.state.enter(Phase.PREFLIGHT)
         report = check(config)
+        self.device_kind = report.device_kind
+        self.cards = [gpu.uuid for gpu in environment.gpus]
         prompts = load_prompts(config)
         engine = self.engine_factory(config, prompts)
         meter = Meter(start_sampler(config, report.device_kind))
@@ -154,10 +160,11 @@ class _Run:
     def run_engine(
         self, engine: Engine, meter: Meter
     ) -> tuple[list[ModelInfo], list[ProcessResult]]:
-        self.baselines = Baselines(self.config, meter, self.cache, self.state.progress)
+        self.baselines = Baselines(self.config, meter, self.cache, self.state.progress, self.cards)
         self.readings.baseline = self.idle(Phase.BASELINE, [])
         self.state.enter(Phase.LOAD)
         infos = engine.load()
+        meter.use_devices(used_devices(infos))
         process_ids = [pid for info in infos for pid in info.process_ids]
         self.watchdog.watch(process_ids, engine.output_tail)
         self.own = own_processes(infos)
@@ -188,8 +195,8 @@ class _Run:
         if times is None or not times.wanted:
             return None
         self.state.enter(phase)
-        devices = (device for info in infos for device in info.devices)
-        return times.take(phase, {device.uuid for device in devices if device.uuid})
+        devices = used_devices(infos) if infos else UsedDevices(self.device_kind)
+        return times.take(phase, devices)
 
     def phase_passes(self, engine: Engine, meter: Meter) -> None:
         self.state.enter(Phase.PHASE_PASSES)
@@ -253,7 +260,7 @@ class _Run:
 
     def keep(self, measured: Observations) -> None:
         for idle in (measured.baseline, measured.loaded_baseline):
-            sound = not is_unsound(idle, measured.uuids, measured.device_kind)
+            sound = not is_unsound(idle, measured.devices)
             if self.baselines is not None and sound:
                 self.baselines.keep(idle)
 

@@ -234,6 +234,7 @@ class SimulatedLibrary:
 
     def _take(self, handle: Any) -> None:
         """Take the time that the call takes; the value is that of its end."""
+        self._gpu(handle).calls += 1
         took_s = self._gpu(handle).call_time_s(self._now())
         if took_s > 0:
             self._sleep(took_s)

@@ -50,6 +50,7 @@ class SimulatedGpu:
         temperature_c: of the chip.
         phase_s: shifts the refreshes of counter and power against the start.
         seed: of jitter and noise.
+        calls: reads of its counter and power so far.
     """
 
     curve: Curve = field(default_factory=lambda: Constant(100.0))
@@ -87,6 +88,7 @@ class SimulatedGpu:
     temperature_c: int = 45
     phase_s: float = 0.0
     seed: int = 0
+    calls: int = 0
 
     def lost(self, now_s: float) -> bool:
         """Whether the device has vanished."""

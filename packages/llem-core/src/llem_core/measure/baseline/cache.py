@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from llem_core.contracts.sampler import EnergyReading
 from llem_core.files import write_atomically
 
-VERSION = 1
+VERSION = 2
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -65,7 +65,7 @@ class BaselineCache:
             Its readings, one a part, and its age (s); ``None`` where there is none.
         """
         entry = self._load().entries.get(key)
-        if entry is None:
+        if entry is None or self._boot is None or entry.boot_id != self._boot:
             return None
         age_s = self._clock() - entry.ended_s
         return (entry.readings, age_s) if 0 <= age_s <= ttl_s else None
@@ -82,10 +82,15 @@ class BaselineCache:
         if self._boot is None:
             return
         now_s = self._clock()
-        entries = {k: e for k, e in self._load().entries.items() if now_s < e.ended_s + e.ttl_s}
+        # The ages of another machine's entries are told by its own clock alone.
+        entries = {
+            k: e
+            for k, e in self._load().entries.items()
+            if e.boot_id != self._boot or now_s < e.ended_s + e.ttl_s
+        }
         bare = [replace(reading, samples=(), sensor={}) for reading in readings]
-        entries[key] = _Entry(ended_s=now_s - age_s, ttl_s=ttl_s, readings=bare)
-        content = _File(version=VERSION, boot_id=self._boot, entries=entries)
+        entries[key] = _Entry(boot_id=self._boot, ended_s=now_s - age_s, ttl_s=ttl_s, readings=bare)
+        content = _File(version=VERSION, entries=entries)
         # A full disk costs the next experiment half a minute, and must not cost this one.
         with contextlib.suppress(OSError):
             write_atomically(self.path, content.model_dump_json().encode())
@@ -94,15 +99,14 @@ class BaselineCache:
         try:
             content = _File.model_validate_json(self.path.read_bytes())
         except (OSError, ValidationError):
-            return _File(version=VERSION, boot_id=self._boot)
-        if (content.version, content.boot_id) != (VERSION, self._boot) or self._boot is None:
-            return _File(version=VERSION, boot_id=self._boot)
-        return content
+            return _File(version=VERSION)
+        return content if content.version == VERSION else _File(version=VERSION)
 
 
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)
 
+    boot_id: str
     ended_s: float
     ttl_s: float
     readings: list[EnergyReading]
@@ -112,5 +116,4 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)
 
     version: int
-    boot_id: str | None
     entries: dict[str, _Entry] = {}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import math
 import statistics
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
-from llem_core.contracts.sampler import DomainReading, EnergyReading
-from llem_core.measure.baseline.power import part_powers, slope
-from llem_core.measure.baseline.record import BaselineReadings
+from llem_core.contracts.sampler import DomainReading, EnergyReading, UsedDevices
+from llem_core.measure.baseline.power import BaselineReadings, part_powers
+from llem_core.measure.baseline.trend import FEWEST_PARTS, trend_w
 from llem_core.measure.energy.totals import used_domains
 from llem_core.units import format_si
 
@@ -17,32 +16,25 @@ BUSY_PERCENT = 5.0
 """Mean utilisation above which a device is not idle."""
 SETTLING_S = 1.0
 """Drivers tell the utilisation of up to the last second, which may lie before the baseline."""
-TREND_SHARE = 0.02
-"""A change of idle power from start to end that matters, as a share of it."""
-_T_95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31}
-"""Degrees of freedom to Student's t for 95 % of both sides (JCGM 100:2008, table G.2)."""
 SPREAD_SHARE = 0.1
 """A scatter of the parts that no idle device has, as a share of their mean."""
 
 
-def baseline_warnings(
-    idle: BaselineReadings | None, when: str, uuids: Collection[str], device_kind: str
-) -> list[str]:
+def baseline_warnings(idle: BaselineReadings | None, when: str, devices: UsedDevices) -> list[str]:
     """Why a baseline may not be one; empty where nothing was noticed.
 
     Args:
         idle: the baseline.
         when: what distinguishes it, such as ``before load``.
-        uuids: GPUs that the experiment uses.
-        device_kind: where it runs.
+        devices: those that the experiment uses.
     """
     if idle is None or not idle.readings:
         return []
-    used = [d for r in idle.readings for d in used_domains(r, uuids, device_kind)]
+    used = [d for r in idle.readings for d in used_domains(r, devices)]
     reasons = [*_other_processes(used), *_busy(idle.readings, used)]
     if not any(domain.method == "estimated" for domain in used):
         # An estimate follows the load that a model of the machine saw, not the device's state.
-        reasons += _unsteady(part_powers(idle.readings, uuids, device_kind))
+        reasons += _unsteady(part_powers(idle.readings, devices))
     if not reasons:
         return []
     return [
@@ -80,11 +72,11 @@ def _busy(readings: Sequence[EnergyReading], used: Sequence[DomainReading]) -> l
 
 
 def _unsteady(powers_w: Sequence[float]) -> list[str]:
-    if len(powers_w) < 3:
+    if len(powers_w) < FEWEST_PARTS:
         return []
     mean_w = statistics.fmean(powers_w)
-    change_w = slope(powers_w) * (len(powers_w) - 1)
-    if abs(change_w) > TREND_SHARE * mean_w and _significant(powers_w):
+    change_w = trend_w(powers_w)
+    if change_w is not None:
         ends = f"by {format_si(abs(change_w), 'W')} of {format_si(mean_w, 'W')}"
         if change_w < 0:
             return [f"its power fell {ends}, so the device was still cooling"]
@@ -95,22 +87,10 @@ def _unsteady(powers_w: Sequence[float]) -> list[str]:
     return []
 
 
-def _significant(values: Sequence[float]) -> bool:
-    """Whether the slope of a line through the values is not one of chance (95 %, two-sided)."""
-    steepness, mean = slope(values), statistics.fmean(values)
-    middle = (len(values) - 1) / 2
-    line = [mean + steepness * (i - middle) for i in range(len(values))]
-    rest = math.fsum((a - b) ** 2 for a, b in zip(values, line, strict=True))
-    spread = math.fsum((i - middle) ** 2 for i in range(len(values)))
-    freedom = len(values) - 2
-    error = math.sqrt(rest / freedom / spread)
-    return abs(steepness) > _T_95.get(freedom, 2.0) * error
-
-
-def is_unsound(idle: BaselineReadings | None, uuids: Collection[str], device_kind: str) -> bool:
+def is_unsound(idle: BaselineReadings | None, devices: UsedDevices) -> bool:
     """Whether anything speaks against using a baseline again."""
     if idle is None:
         return True
-    parts = [used_domains(reading, uuids, device_kind) for reading in idle.readings]
+    parts = [used_domains(reading, devices) for reading in idle.readings]
     missing = [d for d in itertools.chain(*parts) if d.energy_j is None]
-    return bool(missing or not all(parts) or baseline_warnings(idle, "", uuids, device_kind))
+    return bool(missing or not all(parts) or baseline_warnings(idle, "", devices))

@@ -25,27 +25,42 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from llem_core.contracts.sampler import DomainReading, EnergyReading
-from llem_core.measure.baseline.record import BaselineReadings
+from llem_core.contracts.sampler import DomainReading, EnergyReading, UsedDevices
+from llem_core.measure.baseline.trend import slope
 from llem_core.measure.energy.totals import used_domains
 from llem_core.measure.energy.uncertainty import combined
 from llem_core.results.energy import BaselinePower
 
 
-def baseline_power(
-    idle: BaselineReadings, uuids: Collection[str], device_kind: str, opened_s: float
-) -> BaselinePower:
+@dataclass(frozen=True, slots=True)
+class BaselineReadings:
+    """Readings of one baseline.
+
+    Attributes:
+        readings: one a part, in order; empty where nothing measured.
+        ended_s: monotonic time of its end, in this process's terms.
+        cached: whether an earlier experiment measured it.
+        key: names what it may be used for.
+    """
+
+    readings: Sequence[EnergyReading]
+    ended_s: float
+    cached: bool
+    key: str
+
+
+def baseline_power(idle: BaselineReadings, devices: UsedDevices, opened_s: float) -> BaselinePower:
     """Mean idle power of the domains in use, with its spread and standard uncertainty.
 
     Args:
         idle: the baseline.
-        uuids: GPUs that the experiment uses.
-        device_kind: where it runs.
+        devices: those that the experiment uses.
         opened_s: monotonic time at which the measured window opened.
     """
-    parts = [used_domains(reading, uuids, device_kind) for reading in idle.readings]
+    parts = [used_domains(reading, devices) for reading in idle.readings]
     duration_s = math.fsum(reading.duration_s for reading in idle.readings)
     reason = _why_missing(parts)
     missing = BaselinePower(
@@ -62,7 +77,7 @@ def baseline_power(
     )
     if reason is not None:
         return missing
-    powers = part_powers(idle.readings, uuids, device_kind)
+    powers = part_powers(idle.readings, devices)
     by_device = _by_device(parts, duration_s)
     spread_w = statistics.stdev(powers) if len(powers) > 1 else None
     # Edges of neighbouring parts err against each other; taken as independent they are a bound.
@@ -80,23 +95,14 @@ def baseline_power(
     )
 
 
-def part_powers(
-    readings: Sequence[EnergyReading], uuids: Collection[str], device_kind: str
-) -> list[float]:
+def part_powers(readings: Sequence[EnergyReading], devices: UsedDevices) -> list[float]:
     """Mean power of the domains in use, part by part (W); parts without a reading are left out."""
-    parts = [(r.duration_s, used_domains(r, uuids, device_kind)) for r in readings]
+    parts = [(r.duration_s, used_domains(r, devices)) for r in readings]
     return [
         math.fsum(d.energy_j or 0.0 for d in used) / duration_s
         for duration_s, used in parts
         if used and all(d.energy_j is not None for d in used)
     ]
-
-
-def slope(values: Sequence[float]) -> float:
-    """Slope of the least-squares line through equally spaced values, a step of 1 apart."""
-    middle = (len(values) - 1) / 2
-    spread = math.fsum((i - middle) ** 2 for i in range(len(values)))
-    return math.fsum((i - middle) * value for i, value in enumerate(values)) / spread
 
 
 def _standard_uncertainty(

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.contracts.sampler import EnergyReading
+from llem_core.contracts.sampler import UsedDevices
 from llem_core.events import Phase
 from llem_core.measure.baseline.cache import BaselineCache
+from llem_core.measure.baseline.power import BaselineReadings, part_powers
+from llem_core.measure.baseline.trend import is_cooling
 from llem_core.measure.energy.meter import Meter, Progress
 from llem_core.text import short_hash
 
 PARTS = 5
 """Parts that a baseline is divided into; their scatter is its spread."""
-
-
-@dataclass(frozen=True, slots=True)
-class BaselineReadings:
-    """Readings of one baseline.
-
-    Attributes:
-        readings: one a part, in order; empty where nothing measured.
-        ended_s: monotonic time of its end, in this process's terms.
-        cached: whether an earlier experiment measured it.
-        key: names what it may be used for.
-    """
-
-    readings: Sequence[EnergyReading]
-    ended_s: float
-    cached: bool
-    key: str
 
 
 class Baselines:
@@ -44,6 +29,7 @@ class Baselines:
         meter: what measures.
         cache: of the study; ``None`` outside of one.
         progress: is told how far a baseline has come.
+        cards: UUIDs of the GPUs that this machine shows; a baseline belongs to host and cards.
     """
 
     def __init__(
@@ -52,31 +38,41 @@ class Baselines:
         meter: Meter,
         cache: BaselineCache | None,
         progress: Progress,
+        cards: Sequence[str] = (),
     ) -> None:
         self._config = config
         self._meter = meter
         self._cache = cache if config.baseline.cache_ttl_seconds > 0 else None
         self._progress = progress
+        self._cards = cards
 
     @property
     def wanted(self) -> bool:
         """Whether baselines are to be taken and something can measure them."""
         return self._config.baseline.enabled and self._meter.active
 
-    def take(self, phase: Phase, uuids: Collection[str] = ()) -> BaselineReadings:
+    def take(self, phase: Phase, devices: UsedDevices) -> BaselineReadings:
         """The baseline of one phase.
 
         The one before load is the machine's: any experiment of the study with the same meter
         may use it. The loaded one belongs to the configuration and the devices it is loaded on.
+        A device that still cools from earlier work is waited for, for ``max_wait_seconds`` at most.
         """
         loaded = phase is Phase.LOADED_BASELINE
-        key = self._key(phase, self._config.measurement_config_hash if loaded else None, uuids)
+        key = self._key(phase, self._config.measurement_config_hash if loaded else None, devices)
         found = self._cache and self._cache.get(key, self._config.baseline.cache_ttl_seconds)
         if found:
             readings, age_s = found
             return BaselineReadings(readings, time.monotonic() - age_s, cached=True, key=key)
         duration_s = self._config.baseline.duration_seconds
-        measured = self._meter.idle(phase, duration_s, PARTS, self._progress)
+        measured = self._meter.idle(
+            phase,
+            duration_s,
+            PARTS,
+            self._progress,
+            lambda parts: not is_cooling(part_powers(parts, devices)),
+            self._config.baseline.max_wait_seconds,
+        )
         ended_s = measured[-1].ended_s if measured else time.monotonic()
         return BaselineReadings(measured, ended_s, cached=False, key=key)
 
@@ -87,7 +83,7 @@ class Baselines:
         age_s = time.monotonic() - idle.ended_s
         self._cache.put(idle.key, idle.readings, age_s, self._config.baseline.cache_ttl_seconds)
 
-    def _key(self, phase: Phase, config_hash: str | None, uuids: Collection[str]) -> str:
+    def _key(self, phase: Phase, config_hash: str | None, devices: UsedDevices) -> str:
         section = self._config.sections.get(self._meter.name or "")
         facts: dict[str, Any] = {
             "phase": str(phase),
@@ -97,6 +93,8 @@ class Baselines:
             # Samplers may show what the variable lets through alone.
             "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "config": config_hash,
-            "devices": sorted(uuids),
+            "devices": sorted(devices.uuids),
+            "host": platform.node(),
+            "cards": sorted(self._cards),
         }
         return f"{phase}-{short_hash(facts)}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from llem_core.contracts.sampler import EnergyReading, EnergySampler
+from llem_core.contracts.sampler import EnergyReading, EnergySampler, UsedDevices
 from llem_core.measure.energy.plausible import reject_impossible, with_visibility
 from llem_core.measure.energy.select import SelectedSampler
 from llem_core.meters import part_of
@@ -48,6 +48,12 @@ class Meter:
             return None
         return self._guard(window, lambda name: self._sound(sampler.end(name)))
 
+    def use_devices(self, used: UsedDevices) -> None:
+        """Tell the sampler which devices the model computes on."""
+        sampler = self._sampler
+        if sampler is not None:
+            self._guard("", lambda _: sampler.use_devices(used))
+
     def between(
         self, started_s: float, ended_s: float, within: EnergyReading | None = None
     ) -> EnergyReading | None:
@@ -69,18 +75,39 @@ class Meter:
         )
 
     def idle(
-        self, window: str, duration_s: float, parts: int, progress: Progress
+        self,
+        window: str,
+        duration_s: float,
+        parts: int,
+        progress: Progress,
+        is_settled: Callable[[Sequence[EnergyReading]], bool] = lambda _: True,
+        longest_wait_s: float = 0.0,
     ) -> list[EnergyReading]:
-        """Readings of an idle time that is divided into equal parts, one a part."""
-        readings = []
-        for part in range(parts):
+        """Readings of an idle time that is divided into equal parts, one a part.
+
+        Args:
+            window: their name.
+            duration_s: length of all of them (s).
+            parts: how many.
+            progress: is told how far it has come.
+            is_settled: says of the last parts whether the devices are idle; until then further
+                parts are taken.
+            longest_wait_s: the most that further parts may take (s).
+        """
+        readings: list[EnergyReading] = []
+        part_s = duration_s / parts
+        most = parts + int(longest_wait_s / part_s)
+        for part in range(most):
             name = f"{window}-{part}"
             self.begin(name)
-            _wait(duration_s / parts, part * duration_s / parts, duration_s, progress)
+            _wait(part_s, min(part, parts - 1) * part_s, duration_s, progress)
             reading = self.end(name)
-            if reading is not None:
-                readings.append(reading)
-        return readings
+            if reading is None:
+                break
+            readings.append(reading)
+            if len(readings) >= parts and is_settled(readings[-parts:]):
+                break
+        return readings[-parts:]
 
     def stop(self) -> None:
         """Close the sampler; harmless when there is none."""

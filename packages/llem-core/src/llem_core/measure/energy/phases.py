@@ -15,9 +15,8 @@ than in the window, which no uncertainty here covers.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 
-from llem_core.contracts.sampler import EnergyReading
+from llem_core.contracts.sampler import EnergyReading, UsedDevices
 from llem_core.measure.energy.totals import RecordedEnergy, record_energy
 from llem_core.measure.energy.uncertainty import COVERAGE_FACTOR, combined
 from llem_core.results.energy import PhaseEnergy
@@ -42,8 +41,7 @@ def phase_energy(
     total: RecordedEnergy,
     reading: EnergyReading | None,
     passes: int,
-    uuids: Collection[str],
-    device_kind: str,
+    devices: UsedDevices,
 ) -> PhaseEnergy:
     """Divide the energy of the measured window.
 
@@ -51,10 +49,9 @@ def phase_energy(
         total: energy of the measured window.
         reading: of the window that held all prefill passes.
         passes: how many passes that window held.
-        uuids: GPUs that the experiment used.
-        device_kind: where it ran.
+        devices: those that the experiment used.
     """
-    prefill = record_energy(reading, "the prefill pass has no reading", uuids, device_kind)
+    prefill = record_energy(reading, "the prefill pass has no reading", devices)
     duration_s = reading.duration_s / passes if reading else None
     why_not = _why_not(total, prefill)
     if why_not or total.total_j is None or prefill.total_j is None:

@@ -3,19 +3,14 @@ sum, and the reason where there is none."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from llem_core.contracts.sampler import DomainReading, EnergyMethod, EnergyReading
+from llem_core.contracts.sampler import DomainReading, EnergyMethod, EnergyReading, UsedDevices
 from llem_core.results.energy import DomainEnergy, EnergyBreakdown
 
 
-def is_used(
-    domain: DomainReading,
-    domains: Sequence[DomainReading],
-    uuids: Collection[str],
-    device_kind: str,
-) -> bool:
+def is_used(domain: DomainReading, domains: Sequence[DomainReading], used: UsedDevices) -> bool:
     """Whether a domain is in the experiment's total.
 
     A GPU is, if the model computes on it. Where the backend could not name its GPUs, one that is
@@ -25,10 +20,10 @@ def is_used(
     """
     if domain.kind != "gpu":
         return True
-    if device_kind != "gpu":
+    if used.kind != "gpu":
         return False
-    if uuids:
-        return domain.name in uuids or not set(domain.parts).isdisjoint(uuids)
+    if used.uuids:
+        return not used.uuids.isdisjoint((domain.name, *domain.parts))
     gpus = [other for other in domains if other.kind == "gpu"]
     if len(gpus) == 1:
         return True
@@ -37,12 +32,10 @@ def is_used(
     return domain.visible is True and (alone or hidden)
 
 
-def used_domains(
-    reading: EnergyReading, uuids: Collection[str], device_kind: str
-) -> tuple[DomainReading, ...]:
+def used_domains(reading: EnergyReading, used: UsedDevices) -> tuple[DomainReading, ...]:
     """The domains of a reading that are in the experiment's total."""
     every = reading.domains
-    return tuple(d for d in every if is_used(d, every, uuids, device_kind))
+    return tuple(d for d in every if is_used(d, every, used))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +64,7 @@ class RecordedEnergy:
 def record_energy(
     reading: EnergyReading | None,
     reason: str | None,
-    uuids: Collection[str],
-    device_kind: str,
+    devices: UsedDevices,
 ) -> RecordedEnergy:
     """Sum the domains in use.
 
@@ -82,18 +74,19 @@ def record_energy(
     Args:
         reading: of the measured window; ``None`` where nothing measured.
         reason: why there is none.
-        uuids: GPUs that the experiment used.
-        device_kind: where it ran.
+        devices: those that the experiment used.
     """
     if reading is None:
         return RecordedEnergy(None, reason or "nothing measured energy")
-    used = used_domains(reading, uuids, device_kind)
+    used = used_domains(reading, devices)
     # A meter of the whole machine holds the device; the host's domains alone do not.
-    computing = [d for d in used if d.kind == device_kind] or [d for d in used if d.kind == "other"]
+    computing = [d for d in used if d.kind == devices.kind] or [
+        d for d in used if d.kind == "other"
+    ]
     missing = [d for d in computing if d.energy_j is None]
     names = {name for domain in computing for name in (domain.name, *domain.parts)}
     whole_machine = any(domain.kind == "other" for domain in computing)
-    unseen = [] if whole_machine or device_kind != "gpu" else sorted(set(uuids) - names)
+    unseen = [] if whole_machine or devices.kind != "gpu" else sorted(devices.uuids - names)
     warnings = list(reading.warnings)
     for domain in used:
         if domain.energy_j is None and domain not in computing:

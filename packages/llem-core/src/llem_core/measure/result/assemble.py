@@ -8,8 +8,7 @@ from typing import Any
 from llem_core.contracts.backend import ModelInfo
 from llem_core.contracts.sink import FinishedExperiment
 from llem_core.measure.baseline.checks import baseline_warnings
-from llem_core.measure.baseline.power import baseline_power
-from llem_core.measure.baseline.record import BaselineReadings
+from llem_core.measure.baseline.power import BaselineReadings, baseline_power
 from llem_core.measure.energy.fields import energy_fields
 from llem_core.measure.energy.phases import phase_energy
 from llem_core.measure.energy.totals import record_energy
@@ -38,8 +37,8 @@ _CHARACTERS_SHOWN = 300
 def assemble(measured: Observations) -> FinishedExperiment:
     """Compute every figure of the result, and give each missing one its reason."""
     aggregate = aggregate_results(measured.processes)
-    uuids, kind = measured.uuids, measured.device_kind
-    energy = record_energy(measured.measured, measured.no_energy_reason, uuids, kind)
+    devices = measured.devices
+    energy = record_energy(measured.measured, measured.no_energy_reason, devices)
     baseline = _baseline(measured, measured.baseline)
     loaded = _baseline(measured, measured.loaded_baseline)
     fields, unavailable = energy_fields(measured, aggregate, energy, baseline, loaded)
@@ -54,12 +53,12 @@ def assemble(measured: Observations) -> FinishedExperiment:
         ),
         *run_warnings(measured.config, measured.infos, measured.processes, aggregate),
         *prompt_warnings(measured.prompts),
-        *quota_warnings(measured.environment, kind),
+        *quota_warnings(measured.environment, devices.kind),
         *subtraction_warnings(
             loaded, fields["mean_power_w"], estimated=energy.method == "estimated"
         ),
-        *baseline_warnings(measured.baseline, "before load", uuids, kind),
-        *baseline_warnings(measured.loaded_baseline, "with the model loaded", uuids, kind),
+        *baseline_warnings(measured.baseline, "before load", devices),
+        *baseline_warnings(measured.loaded_baseline, "with the model loaded", devices),
         *throttling_warnings(thermal),
         *measured.meter_failures,
     ]
@@ -67,7 +66,7 @@ def assemble(measured: Observations) -> FinishedExperiment:
         **_identity_fields(measured),
         **_speed_fields(aggregate),
         **fields,
-        phase_energy=phase_energy(energy, measured.prefill, measured.prefill_passes, uuids, kind)
+        phase_energy=phase_energy(energy, measured.prefill, measured.prefill_passes, devices)
         if measured.prefill_passes
         else None,
         flops=_flops(measured, aggregate),
@@ -86,7 +85,7 @@ def _baseline(measured: Observations, idle: BaselineReadings | None) -> Baseline
     if idle is None or not idle.readings:
         return None
     opened_s = measured.measured.started_s if measured.measured else idle.ended_s
-    return baseline_power(idle, measured.uuids, measured.device_kind, opened_s)
+    return baseline_power(idle, measured.devices, opened_s)
 
 
 def _identity_fields(measured: Observations) -> dict[str, Any]:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.backend import CheckReport, ModelInfo
-from llem_core.contracts.sampler import EnergyReading
+from llem_core.contracts.sampler import EnergyReading, UsedDevices
 from llem_core.contracts.workload import Prompt
 from llem_core.events import Phase
-from llem_core.measure.baseline.record import BaselineReadings
+from llem_core.measure.baseline.power import BaselineReadings
 from llem_core.results.environment import EnvironmentSnapshot
 from llem_core.results.process import ProcessResult
+
+
+def used_devices(infos: Sequence[ModelInfo]) -> UsedDevices:
+    """What loaded models compute on."""
+    devices = [device for info in infos for device in info.devices]
+    uuids = frozenset(d.uuid for d in devices if d.kind == "gpu" and d.uuid)
+    return UsedDevices("gpu" if any(d.kind == "gpu" for d in devices) else "cpu", uuids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +48,6 @@ class Observations:
     session: EnergyReading | None
 
     @property
-    def device_kind(self) -> str:
-        """Where the model really ran."""
-        kinds = {device.kind for info in self.infos for device in info.devices}
-        return "gpu" if "gpu" in kinds else "cpu"
-
-    @property
-    def uuids(self) -> frozenset[str]:
-        """UUIDs of the GPUs that the model computed on."""
-        devices = (device for info in self.infos for device in info.devices)
-        return frozenset(d.uuid for d in devices if d.kind == "gpu" and d.uuid)
+    def devices(self) -> UsedDevices:
+        """What the model really computed on."""
+        return used_devices(self.infos)
