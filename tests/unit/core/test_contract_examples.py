@@ -17,6 +17,7 @@ from llem_core.contracts import (
     ResultSink,
     SamplerSettings,
     ServingBackend,
+    StudyService,
 )
 from llem_core.contracts.config import Section
 from llem_core.plugins import Plugins, use_plugins
@@ -61,6 +62,14 @@ def test_the_serving_example_keeps_its_contract_and_measures() -> None:
         result = run_experiment(**FAST, backend="parrot", max_output_tokens=3)
     assert result.output_tokens == 6
     assert result.time_to_first_token is not None
+
+
+def test_the_service_example_starts_and_ends() -> None:
+    service = example(StudyService).WordServer()
+    (pid,) = service.start()["process_ids"]
+    assert Path(f"/proc/{pid}").exists()
+    service.end()
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_the_backend_example_measures() -> None:

@@ -57,6 +57,7 @@ STABLE = [
 ]
 CONTRACTS = [
     "Arrival",
+    "StudyService",
     "Backend",
     "Chunk",
     "ServedRequest",

@@ -44,6 +44,7 @@ from llem_core.contracts.sampler import (
     UsedDevices,
     user_data_folder,
 )
+from llem_core.contracts.service import StudyService
 from llem_core.contracts.serving import Arrival, Chunk, ServedRequest, ServingBackend
 from llem_core.contracts.sink import ResultSink, SinkSpec
 from llem_core.contracts.workload import (
@@ -107,6 +108,7 @@ __all__ = [
     "ServedRequest",
     "ServingBackend",
     "SinkSpec",
+    "StudyService",
     "UncertaintyComponent",
     "UsedDevices",
     "Workload",

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from llem_core.contracts.backend import BackendSpec
     from llem_core.contracts.launcher import LauncherSpec
     from llem_core.contracts.sampler import DomainKind, SamplerSpec
+    from llem_core.contracts.service import StudyService
     from llem_core.contracts.sink import SinkSpec
+    from llem_core.contracts.workload import Workload
     from llem_core.events import (
         ExperimentFailed,
         ExperimentFinished,
@@ -83,6 +85,17 @@ def llem_sinks() -> Sequence[SinkSpec]:  # type: ignore[empty-body]
 @hookspec
 def llem_launchers() -> Sequence[LauncherSpec]:  # type: ignore[empty-body]
     """Name the launchers of this plugin. Called like ``llem_backends``."""
+
+
+@hookspec
+def llem_study_services(  # type: ignore[empty-body]
+    workloads: Sequence[tuple[str, Workload]],
+) -> Sequence[StudyService]:
+    """Name the services that a study keeps between its runs, such as a server.
+
+    Called in the study's own process, once before its first run, with the backend's name and the
+    workload of every experiment; a single experiment has no services.
+    """
 
 
 @hookspec

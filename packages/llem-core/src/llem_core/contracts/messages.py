@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Union
 
@@ -49,6 +49,7 @@ class LaunchTask:
         directory: the study's folder, as an absolute path.
         folder: name of the experiment's own folder in it, which the experiment makes.
         resources: what it asks of the launcher.
+        services: what the study's services tell of themselves, by name; JSON types.
     """
 
     config_hash: str
@@ -56,6 +57,7 @@ class LaunchTask:
     directory: str
     folder: str
     resources: Resources = Resources()
+    services: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

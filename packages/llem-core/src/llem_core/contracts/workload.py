@@ -87,6 +87,8 @@ class Workload:
         passthrough_kwargs: arguments that the core does not know, for the engine itself.
         rank: which of ``world_size`` data-parallel processes this is, from 0.
         world_size: number of data-parallel processes.
+        services: what the services that the study keeps tell of themselves, by name; see
+            ``StudyService``.
     """
 
     model: str
@@ -100,6 +102,7 @@ class Workload:
     passthrough_kwargs: Mapping[str, Any] = field(default_factory=dict)
     rank: int = 0
     world_size: int = 1
+    services: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

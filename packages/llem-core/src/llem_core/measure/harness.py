@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from llem_core.measure.baseline.checks import is_unsound
 from llem_core.measure.baseline.power import BaselineReadings
 from llem_core.measure.baseline.record import Baselines
 from llem_core.measure.drive.data_parallel import DataParallelEngine
-from llem_core.measure.drive.engine import Engine, LocalEngine, reject_failures
+from llem_core.measure.drive.engine import Engine, LocalEngine, Services, reject_failures
 from llem_core.measure.energy.meter import SESSION, Meter
 from llem_core.measure.energy.phases import passes_for
 from llem_core.measure.energy.placement import RESIDENT, elsewhere, own_processes, without_own
@@ -44,6 +45,7 @@ def measure(
     *,
     baselines: BaselineCache | None = None,
     limit_s: float | None = None,
+    services: Services | None = None,
 ) -> FinishedExperiment:
     """Measure one experiment in this process.
 
@@ -57,6 +59,7 @@ def measure(
         engine_factory: makes the engine; by the configuration if not given.
         baselines: of earlier experiments of the study, to use and to add to.
         limit_s: how long it may take (s).
+        services: what the study's services tell of themselves; see ``Workload.services``.
 
     Raises:
         LLEMError: the experiment has no result; everything has been freed.
@@ -65,7 +68,8 @@ def measure(
     try:
         with watched(limit_s) as watchdog:
             state.tell_through(watchdog.shielding)
-            run = _Run(config, state, engine_factory or make_engine, baselines, watchdog)
+            factory = engine_factory or functools.partial(make_engine, services=services)
+            run = _Run(config, state, factory, baselines, watchdog)
             finished = run.measure()
     except BaseException as error:
         state.fail(error)
@@ -82,12 +86,14 @@ def measure(
     return finished
 
 
-def make_engine(config: ExperimentConfig, prompts: list[Prompt]) -> Engine:
+def make_engine(
+    config: ExperimentConfig, prompts: list[Prompt], services: Services | None = None
+) -> Engine:
     """The engine that the configuration asks for: in this process, or in several."""
     size = config.section.process_count()
     if size > 1:
-        return DataParallelEngine(config, prompts, size)
-    return LocalEngine(config, prompts)
+        return DataParallelEngine(config, prompts, size, services)
+    return LocalEngine(config, prompts, services=services)
 
 
 @dataclass

@@ -9,7 +9,7 @@ import contextlib
 import io
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
 from typing import Any
@@ -21,7 +21,9 @@ from llem_core.contracts.backend import BackendSpec
 from llem_core.contracts.config import Section
 from llem_core.contracts.launcher import LauncherSpec
 from llem_core.contracts.sampler import SamplerSpec
+from llem_core.contracts.service import StudyService
 from llem_core.contracts.sink import SinkSpec
+from llem_core.contracts.workload import Workload
 from llem_core.errors import PluginError
 from llem_core.events import (
     Event,
@@ -191,6 +193,32 @@ class Plugins:
             except BaseException as error:  # noqa: BLE001 - see above
                 self._event_problem(each.plugin_name, hook, error)
         return self.event_problems[n_before:]
+
+    def study_services(self, workloads: Sequence[tuple[str, Workload]]) -> list[StudyService]:
+        """The services that the plugins name for a study.
+
+        Raises:
+            PluginError: a plugin failed at it, or names something else.
+        """
+        found: list[StudyService] = []
+        for each in self._manager.hook.llem_study_services.get_hookimpls():
+            given = {"workloads": workloads} if "workloads" in each.argnames else {}
+            services: list[object]
+            try:
+                services = list(each.function(**given))  # type: ignore[call-overload]
+            # Foreign code may raise anything.
+            except Exception as error:
+                raise PluginError(
+                    f"the plugin {each.plugin_name} failed to name its services: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+            wrong = [type(s).__name__ for s in services if not isinstance(s, StudyService)]
+            if wrong:
+                raise PluginError(
+                    f"the plugin {each.plugin_name} named a {wrong[0]} where a StudyService belongs"
+                )
+            found += [s for s in services if isinstance(s, StudyService)]
+        return found
 
     def section_problems(self) -> list[PluginProblem]:
         """Sections that no configuration can be made with; building them takes time."""

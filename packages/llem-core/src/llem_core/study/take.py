@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ from llem_core.study.pace import Remaining, pause
 from llem_core.study.plan import Gap, PlannedRun, gap_between
 from llem_core.study.record.folders import run_folder
 from llem_core.study.record.manifest import ManifestWriter
+from llem_core.study.services import StudyServices
 from llem_core.study.summary.collect import (
     Figures,
     RunOutcome,
@@ -89,6 +91,7 @@ class RunTaker:
         self._tell = listener
         self._interrupts = interrupts
         self._attached = dict(attached or {})
+        self._services = StudyServices(study)
         self._warnings = warnings
         self._figures: dict[tuple[str, int], Figures] = {}
         todo = {run.key: run for run in runs if writer.entry(*run.key).status == "pending"}
@@ -102,8 +105,12 @@ class RunTaker:
         """Take all runs, then assemble and deliver the study's result."""
         try:
             self._tell(self._started())
+            if self._todo:
+                self._services.start()
             while self._next < len(self._todo) or self._busy:
                 self._step()
+            with self._interrupts.shielded():
+                self._warnings = [*self._warnings, *self._services.end()]
             return self._finish()
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
@@ -115,6 +122,7 @@ class RunTaker:
             raise
         finally:
             with self._interrupts.shielded():
+                self._services.end()
                 self._launcher.close()
 
     @property
@@ -170,7 +178,10 @@ class RunTaker:
     def _start(self, slot: _Slot) -> None:
         planned = self._todo[self._next]
         label = self._study.label(planned.config_hash)
-        task = task_of(self._study, planned, self._directory, len(self._runs))
+        task = dataclasses.replace(
+            task_of(self._study, planned, self._directory, len(self._runs)),
+            services=self._services.facts,
+        )
         again = self._attached.pop(planned.key, None)
         entry = self._writer.entry(*planned.key)
         self._tell(

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llem_core.contracts import BackendSpec, LauncherSpec, SamplerSpec, SinkSpec, hookimpl
+from llem_core.contracts import (
+    BackendSpec,
+    LauncherSpec,
+    SamplerSpec,
+    SinkSpec,
+    StudyService,
+    hookimpl,
+)
 from llem_core.contracts.hookspecs import CONTRACT_VERSION
 
 
@@ -29,7 +36,9 @@ class FakePlugin:
         samplers: Sequence[SamplerSpec] = (),
         sinks: Sequence[SinkSpec] = (),
         launchers: Sequence[LauncherSpec] = (),
+        services: Sequence[StudyService] = (),
     ) -> None:
+        self._services = list(services)
         self._backends = list(backends)
         self._samplers = list(samplers)
         self._sinks = list(sinks)
@@ -49,6 +58,11 @@ class FakePlugin:
     def llem_sinks(self) -> list[SinkSpec]:
         """The sinks."""
         return self._sinks
+
+    @hookimpl
+    def llem_study_services(self) -> list[StudyService]:
+        """The services that every study keeps."""
+        return self._services
 
     @hookimpl
     def llem_launchers(self) -> list[LauncherSpec]:

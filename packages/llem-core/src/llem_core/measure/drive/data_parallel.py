@@ -20,7 +20,7 @@ from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.backend import ModelInfo
 from llem_core.contracts.workload import Prompt
 from llem_core.errors import BackendError, ConfigError, LLEMError, OutOfMemoryError
-from llem_core.measure.drive.engine import LocalEngine
+from llem_core.measure.drive.engine import LocalEngine, Services
 from llem_core.measure.drive.warmup import Progress
 from llem_core.processes import describe_exit
 from llem_core.results.process import ProcessResult
@@ -68,9 +68,17 @@ class DataParallelEngine:
         config: the experiment.
         prompts: all prompts; child r of N gets every N-th from r on.
         size: number of processes.
+        services: of the study; see ``Workload.services``.
     """
 
-    def __init__(self, config: ExperimentConfig, prompts: Sequence[Prompt], size: int) -> None:
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        prompts: Sequence[Prompt],
+        size: int,
+        services: Services | None = None,
+    ) -> None:
+        self._services = services
         self._size = size
         self._config = config
         self._shares = [prompts[rank::size] for rank in range(size)]
@@ -84,7 +92,10 @@ class DataParallelEngine:
             ours, theirs = context.Pipe()
             child = context.Process(
                 target=_child_main,
-                args=(theirs, os.getpid(), self._config.model_dump(), share, rank, self._size),
+                args=(
+                    *(theirs, os.getpid(), self._config.model_dump(), share),
+                    *(rank, self._size, self._services),
+                ),
                 name=f"llem-rank-{rank}",
                 daemon=False,
             )
@@ -193,11 +204,13 @@ def _child_main(
     prompts: Sequence[Prompt],
     rank: int,
     size: int,
+    services: Services | None,
 ) -> None:
     # Ctrl+C reaches the whole terminal group; the parent ends us by closing the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent(parent_pid)
-    engine = LocalEngine(ExperimentConfig.model_validate(config), prompts, rank, size)
+    checked = ExperimentConfig.model_validate(config)
+    engine = LocalEngine(checked, prompts, rank, size, services)
     try:
         while True:
             order = pipe.recv()

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.backend import InferenceBackend, ModelInfo
@@ -25,6 +25,8 @@ _CLOCK_SLACK_S = 0.1
 
 MOST_FAILED = 0.05
 """Share of the requests that may fail before the run does."""
+
+Services: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
 @contextlib.contextmanager
@@ -89,6 +91,7 @@ class LocalEngine:
         config: the experiment.
         prompts: this process's share.
         rank, world_size: which of how many processes this is.
+        services: of the study; see ``Workload.services``.
     """
 
     def __init__(
@@ -97,7 +100,9 @@ class LocalEngine:
         prompts: Sequence[Prompt],
         rank: int = 0,
         world_size: int = 1,
+        services: Services | None = None,
     ) -> None:
+        self._services = services or {}
         self._config = config
         self._prompts = prompts
         self._rank = rank
@@ -115,6 +120,7 @@ class LocalEngine:
         spec = plugins().backends.get(self._config.backend)
         with backend_errors("loading the model"):
             workload = self._config.workload(self._rank, self._world_size)
+            workload = replace(workload, services=self._services)
             self._backend = as_batches(spec.create(workload))
             self._info = self._backend.load()
         return [self._info]

@@ -110,7 +110,9 @@ def _measure(task: LaunchTask, listener: Listener) -> LaunchSuccess:
         )
     study = Path(task.directory)
     baselines = BaselineCache(study / BASELINES)
-    finished = measure(config, tell_plugins_and(listener), baselines=baselines)
+    finished = measure(
+        config, tell_plugins_and(listener), baselines=baselines, services=task.services
+    )
     directory = study / task.folder
     directory.mkdir()
     file = deliver(config, finished, directory).files[0]
