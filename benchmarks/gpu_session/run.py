@@ -55,13 +55,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         command += ["--raw", str(raw), "--log", str(log.path)]
         command += ["--rehearse"] if options.rehearse else []
         os.environ.update(_environment(site if options.wheels else None))
-        statuses = run_steps(
-            (REHEARSAL if options.rehearse else CARD).steps,
-            lambda: Worker(command, raw / "worker.log"),
-            log,
-            lambda: options.deadline - (time.monotonic() - started_s),
-            lambda text: print(text, flush=True),
-        )
+        try:
+            statuses = run_steps(
+                (REHEARSAL if options.rehearse else CARD).steps,
+                lambda: Worker(command, raw / "worker.log"),
+                log,
+                lambda: options.deadline - (time.monotonic() - started_s),
+                lambda text: print(text, flush=True),
+            )
+        except (Terminated, KeyboardInterrupt):
+            return 1
     return int(any(status != "done" for status in statuses.values()))
 
 

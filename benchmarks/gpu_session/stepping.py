@@ -159,30 +159,36 @@ def run_steps(
     try:
         for step in steps:
             started_s, left = time.monotonic(), left_s()
-            if left < step.least_s:
-                reason = f"it takes {step.least_s:.0f} s and {max(left, 0):.0f} s were left"
-                outcome = Outcome("skipped", reason)
-            else:
-                worker = worker or start_worker()
-                outcome = worker.run(step.name, min(left, OVERRUN * step.planned_s))
-            if outcome.status in {"failed", "cut"} and worker is not None:
-                worker.kill()
-                worker = None
-            took_s = round(time.monotonic() - started_s, 3)
+            outcome = Outcome("cut", "the session was ended")
+            try:
+                if left < step.least_s:
+                    reason = f"it takes {step.least_s:.0f} s and {max(left, 0):.0f} s were left"
+                    outcome = Outcome("skipped", reason)
+                else:
+                    worker = worker or start_worker()
+                    outcome = worker.run(step.name, min(left, OVERRUN * step.planned_s))
+            finally:
+                # Also where the session is told to end: what was running is on the disk then.
+                if outcome.status in {"failed", "cut"} and worker is not None:
+                    worker.kill()
+                    worker = None
+                took_s = time.monotonic() - started_s
+                log.append(_record(step.name, outcome, took_s, left_s()))
             statuses[step.name] = outcome.status
-            log.append(
-                {
-                    "step": step.name,
-                    "status": outcome.status,
-                    "reason": outcome.reason,
-                    "took_s": took_s,
-                    "left_s": round(left_s(), 1),
-                    "facts": outcome.facts,
-                }
-            )
-            first = outcome.reason.strip().splitlines()[-1:] or [""]
-            say(f"{step.name}: {outcome.status} in {took_s:.1f} s {first[0]}")
+            last = (outcome.reason.strip().splitlines() or [""])[-1]
+            say(f"{step.name}: {outcome.status} in {took_s:.1f} s {last}".rstrip())
     finally:
         if worker is not None:
             worker.kill()
     return statuses
+
+
+def _record(name: str, outcome: Outcome, took_s: float, left_s: float) -> dict[str, Any]:
+    return {
+        "step": name,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "took_s": round(took_s, 3),
+        "left_s": round(left_s, 1),
+        "facts": outcome.facts,
+    }

@@ -65,6 +65,20 @@ def test_a_short_deadline_leaves_a_report_of_what_was_done(tmp_path: Path) -> No
     assert "were left" in report
 
 
+def test_a_session_that_is_told_to_end_leaves_what_it_has(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "gpu_session" / "run.py"), "--rehearse"]
+    session = subprocess.Popen([*command, "--output", str(tmp_path)], stdout=subprocess.PIPE)
+    assert session.stdout is not None
+    with session.stdout as told:
+        assert told.readline().startswith(b"facts: done")
+        session.terminate()
+        assert session.wait(60) == 1
+    records, _ = read_archive(tmp_path / "session.tar.gz")
+    ended = records[-1]
+    assert records[1]["status"] == "done"
+    assert (ended["status"], ended["reason"]) == ("cut", "the session was ended")
+
+
 def test_a_card_and_a_rehearsal_have_the_same_steps_and_a_card_ends_in_time() -> None:
     assert [step.name for step in CARD.steps] == NAMES
     assert sum(step.planned_s for step in CARD.steps) <= 420
