@@ -71,3 +71,9 @@ def test_a_zone_that_is_no_package_does_not_count(rapl):
     assert not zeus_availability([rapl], no_gpu).usable
     make_zone(rapl, "intel-rapl:1", "package-0")
     assert zeus_availability([rapl], no_gpu).domains == ("cpu",)
+
+
+def test_a_package_that_is_shown_twice_is_one(rapl):
+    make_zone(rapl, "intel-rapl:0", "package-0")
+    make_zone(rapl, "intel-rapl:1", "package-0")
+    assert "RAPL has 1 readable packages" in zeus_availability([rapl], no_gpu).reason

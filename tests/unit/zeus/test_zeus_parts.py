@@ -5,6 +5,7 @@ import threading
 import pytest
 from llem_core.meters import Periodic
 from llem_energy_zeus.hooks import llem_samplers
+from llem_energy_zeus.opening import distinct_packages
 from llem_energy_zeus.wraps import WrapCounter
 
 
@@ -60,3 +61,9 @@ def test_a_periodic_thread_calls_until_it_is_stopped():
     after = len(calls)
     assert "test-periodic" not in {other.name for other in threading.enumerate()}
     assert len(calls) == after
+
+
+def test_a_package_that_is_shown_twice_counts_once():
+    zones = ["package-0", "psys", "package-1", "package-0"]
+    assert distinct_packages(zones) == ([0, 2], ["psys", "package-0, shown twice"])
+    assert distinct_packages([]) == ([], [])

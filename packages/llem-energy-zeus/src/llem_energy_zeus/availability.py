@@ -95,7 +95,9 @@ def read_rapl(folders: Sequence[Path]) -> tuple[int, bool, str]:
         return 0, False, f"RAPL is readable only in part ({folder}/*/energy_uj)"
     packages = [zone for zone in readable if _kind(zone / "name").startswith("package")]
     has_dram = any(_has_dram(zone) for zone in packages)
-    return len(packages), has_dram, f"RAPL has {len(packages)} readable packages"
+    # Some systems show a package twice under one name.
+    count = len({_kind(zone / "name") for zone in packages})
+    return count, has_dram, f"RAPL has {count} readable packages"
 
 
 def _has_counter(pynvml: object, index: int) -> bool:

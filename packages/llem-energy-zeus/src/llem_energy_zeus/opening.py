@@ -117,14 +117,10 @@ def _open_cpus(
         return [], []
     devices: list[Device] = []
     wraps: list[WrapCounter] = []
-    left_out = []
-    for index, cpu in enumerate(cpus.cpus):
-        zone = str(getattr(getattr(cpu, "rapl_file", None), "name", f"package-{cpu.cpu_index}"))
-        if not zone.startswith("package"):
-            # Zeus takes every zone at the top for a package. The zone psys is the whole
-            # platform with the packages in it: summed with them it would count them twice.
-            left_out.append(zone)
-            continue
+    zones = [_zone_name(cpu) for cpu in cpus.cpus]
+    kept, left_out = distinct_packages(zones)
+    for index in kept:
+        cpu, zone = cpus.cpus[index], zones[index]
         wraps += _count_wraps(cpu)
         domains = _cpu_domains(cpu, zone, cpus.supports_get_dram_energy_consumption(index))
         monitor = monitor_class(gpu_indices=[], cpu_indices=[index])
@@ -132,6 +128,28 @@ def _open_cpus(
     facts["rapl_packages"] = len(devices)
     facts["rapl_zones_left_out"] = left_out
     return devices, wraps
+
+
+def distinct_packages(zones: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Which of the zones at RAPL's top are packages, each once, and what is left out and why.
+
+    Zeus takes every zone there for a package. The zone psys is the whole platform with the packages
+    in it, and some systems show a package twice: both would count energy twice.
+    """
+    kept: list[int] = []
+    left_out: list[str] = []
+    for index, zone in enumerate(zones):
+        if not zone.startswith("package"):
+            left_out.append(zone)
+        elif zone in {zones[earlier] for earlier in kept}:
+            left_out.append(f"{zone}, shown twice")
+        else:
+            kept.append(index)
+    return kept, left_out
+
+
+def _zone_name(cpu: Any) -> str:
+    return str(getattr(getattr(cpu, "rapl_file", None), "name", f"package-{cpu.cpu_index}"))
 
 
 def _cpu_domains(cpu: Any, zone: str, has_dram: bool) -> tuple[Domain, ...]:

@@ -38,6 +38,12 @@ class EnergyBreakdown(BaseModel):
     cpu_j: float | None = Field(description="CPU packages (J); null where not measured.")
     dram_j: float | None = Field(description="Memory (J); null where not measured.")
     other_j: float | None = Field(description="Other meters, such as wall power (J).")
+    estimated_j: float | None = Field(
+        None,
+        description="Estimated energy of domains that the run used and nothing measures, such as "
+        "the host's memory beside a measured GPU (J). It is in no other sum; null where there is "
+        "none, or the total itself is estimated.",
+    )
     domains: list[DomainEnergy] = Field(description="Every domain seen, unused devices included.")
 
 

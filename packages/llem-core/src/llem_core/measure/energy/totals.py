@@ -33,9 +33,27 @@ def is_used(domain: DomainReading, domains: Sequence[DomainReading], used: UsedD
 
 
 def used_domains(reading: EnergyReading, used: UsedDevices) -> tuple[DomainReading, ...]:
-    """The domains of a reading that are in the experiment's total."""
+    """The domains of a reading that are in the experiment's total.
+
+    Measured and estimated ones are never summed: an estimate is in it only where nothing measures
+    the device that the model computes on.
+    """
+    mine, by_estimate = _mine(reading, used)
+    return tuple(d for d in mine if (d.method == "estimated") == by_estimate)
+
+
+def _mine(reading: EnergyReading, used: UsedDevices) -> tuple[list[DomainReading], bool]:
+    """The domains that the experiment used, and whether its total is an estimate."""
     every = reading.domains
-    return tuple(d for d in every if is_used(d, every, used))
+    mine = [d for d in every if is_used(d, every, used)]
+    computing = [d for d in mine if d.kind in {used.kind, "other"}] or mine
+    return mine, all(d.method == "estimated" for d in computing)
+
+
+def _estimated_beside(reading: EnergyReading, used: UsedDevices) -> tuple[DomainReading, ...]:
+    """Estimated domains of the experiment that are not in its total."""
+    mine, by_estimate = _mine(reading, used)
+    return () if by_estimate else tuple(d for d in mine if d.method == "estimated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +117,7 @@ def record_energy(
                 f"is in the total: {', '.join(domain.shared_with)}."
             )
     known = tuple(d for d in used if d.energy_j is not None)
-    breakdown = _breakdown(reading.domains, used)
+    breakdown = _breakdown(reading.domains, used, _estimated_beside(reading, devices))
     if missing or unseen or not computing:
         return RecordedEnergy(
             None, _why(missing, unseen, reading), breakdown=breakdown, warnings=tuple(warnings)
@@ -137,7 +155,13 @@ def _method(domains: Sequence[DomainReading]) -> EnergyMethod:
     return "integrated" if "integrated" in methods else "counter"
 
 
-def _breakdown(domains: Sequence[DomainReading], used: Sequence[DomainReading]) -> EnergyBreakdown:
+def _breakdown(
+    domains: Sequence[DomainReading],
+    used: Sequence[DomainReading],
+    beside: Sequence[DomainReading],
+) -> EnergyBreakdown:
+    estimates = [d.energy_j for d in beside if d.energy_j is not None]
+
     def total(kind: str) -> float | None:
         energies = [d.energy_j for d in used if d.kind == kind and d.energy_j is not None]
         return sum(energies) if energies else None
@@ -147,6 +171,7 @@ def _breakdown(domains: Sequence[DomainReading], used: Sequence[DomainReading]) 
         cpu_j=total("cpu"),
         dram_j=total("dram"),
         other_j=total("other"),
+        estimated_j=sum(estimates) if estimates else None,
         domains=[
             DomainEnergy(
                 name=d.name,
