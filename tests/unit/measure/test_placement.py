@@ -20,10 +20,10 @@ from llenergymeasure import run_experiment
 class Placed(ScriptedBackend):
     def __init__(self, workload: Workload, **facts: Any) -> None:
         super().__init__(workload)
-        self.facts = facts
+        self.changes = facts
 
     def load(self) -> ModelInfo:
-        return replace(super().load(), **self.facts)
+        return replace(super().load(), **self.changes)
 
 
 class Crowded(ScriptedSampler):
