@@ -202,7 +202,7 @@ def test_the_wrong_module(
     name = f"wrong_{code.lower()}_{len(text)}"
     (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert failures(plugin=name, import_ratio=0.25) == broken
+    assert failures(plugin=name, import_ratio=0.5) == broken
     sys.modules.pop(name)
 
 
