@@ -198,6 +198,13 @@ class TestSecrets:
             if path.is_file() and path.name != "s.yaml":
                 assert b"pass-word" not in path.read_bytes(), path
 
+    @pytest.mark.parametrize("path", ["model", "dataset", "lora.adapter"])
+    def test_nor_in_any_other_name(self, capfd: pytest.CaptureFixture[str], path: str) -> None:
+        address = f"{path}=https://me:pass-word@host/m"
+        told = refused(capfd, "run", "-b", "scripted", "--dry-run", "--set", address)
+        assert "an address with" in told
+        assert "pass-word" not in told
+
     @pytest.mark.parametrize("key", ["token", "hf_token", "api_key", "API-KEY", "db.password"])
     def test_a_swept_secret_is_not_echoed(
         self, capfd: pytest.CaptureFixture[str], key: str

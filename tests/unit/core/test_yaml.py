@@ -32,6 +32,7 @@ def refusal(tmp_path: Path, text: str) -> str:
         ("model: m\nn: 0x" + "f" * 500 + "\n", "is too long"),
         ("model: m\nn: " + "[" * 5000 + "\n", "a.yaml:2:103: it is nested too deeply"),
         ("model: m\non: 2\n", "a.yaml:2:1: the key 'on' is a truth value to YAML"),
+        ("model: m\nlora: {on: 2}\n", "a.yaml:2:8: the key 'on' is a truth value to YAML"),
         ("model: m\n3: 2\n", "a.yaml:2:1: the key '3' is a number to YAML"),
         ("model: m\n~: 2\n", "a.yaml:2:1: the key '~' is no name to YAML"),
         ("model: m\n? [a]\n: 2\n", "a.yaml:2:3: a key must be a plain word"),

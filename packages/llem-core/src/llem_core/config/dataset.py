@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
@@ -12,7 +13,7 @@ from pydantic import (
 )
 
 from llem_core.config.warmup import Count
-from llem_core.contracts.config import StrictModel
+from llem_core.contracts.config import StrictModel, no_password
 
 BUNDLED = "bundled"
 SYNTHETIC = "synthetic"
@@ -27,7 +28,7 @@ class DatasetConfig(StrictModel):
     ``{source: inline, prompts: <list>}``.
     """
 
-    source: str = Field(
+    source: Annotated[str, AfterValidator(no_password)] = Field(
         BUNDLED,
         min_length=1,
         description="`bundled` (real prompts shipped with llem-core), `synthetic` (token-exact, "

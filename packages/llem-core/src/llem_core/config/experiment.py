@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -26,10 +27,11 @@ from llem_core.contracts.config import (
     LoRAConfig,
     Section,
     StrictModel,
+    no_password,
 )
 from llem_core.contracts.workload import Precision, Workload
 from llem_core.plugins import plugins
-from llem_core.text import canonical_json, short_hash, without_password
+from llem_core.text import canonical_json, short_hash
 
 _BoundSection = Annotated[SerializeAsAny[Section], BeforeValidator(bind)]
 
@@ -50,7 +52,7 @@ class ExperimentConfig(StrictModel):
     model_config = ConfigDict(extra="allow", defer_build=False, protected_namespaces=())
     __pydantic_extra__: dict[str, _BoundSection]
 
-    model: str = Field(
+    model: Annotated[str, AfterValidator(no_password)] = Field(
         min_length=1,
         description="Hub id, local path, or `shape:<name>` (a bundled architecture with random "
         "weights).",
@@ -88,16 +90,6 @@ class ExperimentConfig(StrictModel):
     @classmethod
     def _resolve(cls, data: Any) -> Any:
         return resolve(data, _CORE_FIELDS) if isinstance(data, dict) else data
-
-    @field_validator("model")
-    @classmethod
-    def _model_has_no_password(cls, model: str) -> str:
-        if without_password(model) != model:
-            raise ValueError(
-                "an address with a user's name or password in it cannot name a model, since names "
-                "stand in files and messages; give a hub id, or a local path"
-            )
-        return model
 
     @field_validator("backend")
     @classmethod

@@ -200,20 +200,25 @@ def _refuse_repeated_keys(node: yaml.MappingNode) -> None:
         if (key.tag, key.value) in seen:
             _fail(key.start_mark, f"the key {_shown(key.value)} stands here twice")
         seen.add((key.tag, key.value))
+        if key.tag == "tag:yaml.org,2002:bool":
+            _refuse_key(key)
 
 
 def _refuse_other_keys(root: yaml.MappingNode) -> None:
     for key, _ in root.value:
         if key.tag in {"tag:yaml.org,2002:str", _MERGE}:
             continue
-        kind = {"bool": "a truth value", "int": "a number", "float": "a number"}.get(
-            key.tag.rpartition(":")[2], "no name"
-        )
-        _fail(
-            key.start_mark,
-            f"the key {_shown(key.value)} is {kind} to YAML, and keys are names; correct it, or "
-            f'write it in quotes: "{key.value[:40]}"',
-        )
+        _refuse_key(key)
+
+
+def _refuse_key(key: yaml.Node) -> NoReturn:
+    kinds = {"bool": "a truth value", "int": "a number", "float": "a number"}
+    kind = kinds.get(key.tag.rpartition(":")[2], "no name")
+    _fail(
+        key.start_mark,
+        f"the key {_shown(key.value)} is {kind} to YAML, and keys are names; correct it, or "
+        f'write it in quotes: "{key.value[:40]}"',
+    )
 
 
 def _walk(root: yaml.Node | None, location: Location) -> tuple[yaml.Node | None, list[yaml.Node]]:

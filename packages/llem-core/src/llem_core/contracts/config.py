@@ -15,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from llem_core.text import without_password
+
 
 class StrictModel(BaseModel):
     """Base of everything that a user writes: unknown keys are errors, and so are mixed-up types.
@@ -172,6 +174,20 @@ class DecoderConfig(Section):
         return self
 
 
+def no_password(text: str) -> str:
+    """The text, if it is no address with a user's name or password in it.
+
+    Raises:
+        ValueError: it is one; such a text would come to stand in files and messages.
+    """
+    if without_password(text) != text:
+        raise ValueError(
+            "an address with a user's name or password in it cannot stand here, since it would "
+            "stand in files and messages; give a hub id, or a local path"
+        )
+    return text
+
+
 class LoRAConfig(Section):
     """A LoRA adapter that is loaded on top of the model."""
 
@@ -184,3 +200,5 @@ class LoRAConfig(Section):
     merge: bool = Field(
         False, description="Merge the adapter's weights into the model before measuring."
     )
+
+    _adapter_has_no_password = field_validator("adapter")(no_password)
