@@ -146,7 +146,7 @@ def test_a_transition_that_cannot_be_written_has_not_happened(tmp_path: Path) ->
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "--resume" in done.stdout
+    assert "resume the study" in done.stdout
 
 
 def test_a_kill_at_any_moment_leaves_a_whole_manifest(tmp_path: Path) -> None:
@@ -236,3 +236,13 @@ def test_nothing_runs_in_a_study_that_has_ended(tmp_path: Path) -> None:
 def test_time_adds_up_over_starts(tmp_path: Path) -> None:
     ManifestWriter(tmp_path, manifest(*runs(1), elapsed_s=100.0)).finish("interrupted")
     assert 100.0 <= load_manifest(tmp_path).elapsed_s < 200.0
+
+
+def test_a_folder_that_is_moved_while_its_study_runs_is_told_of(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    writer = ManifestWriter(folder, manifest(*runs()))
+    folder.rename(tmp_path / "moved")
+    with pytest.raises(StudyError, match="no longer there; if it was moved") as caught:
+        writer.finish("failed")
+    assert "room" not in str(caught.value)

@@ -31,6 +31,7 @@ from llem_core.events import (
 from llem_core.files import StudyLock
 from llem_core.processes.guard import MARKER, kill_all
 from llem_core.study.interrupts import Interrupts
+from llem_core.study.launch.endings import describe_death
 from llem_core.study.pace import Remaining, pause
 from llem_core.study.plan import Gap, PlannedRun, apply_cycles
 from llem_core.study.record.folders import clear, run_folder
@@ -321,3 +322,12 @@ def test_everything_with_the_token_is_killed_and_nothing_else() -> None:
         for process in processes.values():
             process.kill()
             process.wait()
+
+
+def test_an_empty_log_is_not_pointed_at(tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    for text in (None, "", "printed"):
+        if text is not None:
+            log.write_text(text)
+        died = describe_death(1, phase=None, broken=None, oom_kills_before=None, log=log)
+        assert ("what it printed is in run.log" in died.message) == bool(text)

@@ -80,10 +80,14 @@ def _measure(
     from llem_core.api import run_and_save
 
     from llem_cli.show.experiment_progress import ExperimentProgress
+    from llem_cli.show.output import note
     from llem_cli.show.summary import summarise
 
     with ExperimentProgress(request.quiet, request.verbose, invocation.interruption) as progress:
         saved = run_and_save(resolved.config, resolved.output, progress, limit_s=limit_s)
+    if saved.error is not None:
+        note(f"Error: {saved.error}")
+    code = 0 if saved.error is None else FAILED
     if request.as_json:
-        return 0, saved.result.model_dump_json(indent=2)
-    return 0, summarise(saved.result, saved.files)
+        return code, saved.result.model_dump_json(indent=2)
+    return code, summarise(saved.result, saved.files)

@@ -13,6 +13,7 @@ from llem_core.measure.energy.select import candidates
 from llem_core.measure.preflight import ask_backend
 from llem_core.measure.prompts.load import count_prompts
 from llem_core.plugins.problems import ask_availability
+from llem_core.study.preflight import disk_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def plan(resolved: Resolved) -> Plan:
     if config.energy.sampler not in {"auto", None} and sampler is None:
         problems.append(f"energy.sampler: {'; '.join(why_not)}")
     try:
-        check_writable(resolved.output)
+        check_writable(resolved.output, disk_bytes(config))
     except PreFlightError as error:
         problems.append(str(error).rstrip("."))
     baselines_s = 2 * config.baseline.duration_seconds if config.baseline.enabled and sampler else 0

@@ -93,8 +93,11 @@ def _run(request: Request, target: Target, invocation: Invocation) -> tuple[int,
 
 
 def _how_to_go_on(progress: Any) -> str:
-    """What to do when the study ended before its end; empty where it has not started."""
-    if progress.directory is None:
+    """What to do when the study ended before its end.
+
+    Empty where it has not started, and where its folder is no longer there.
+    """
+    if progress.directory is None or not Path(progress.directory).exists():
         return ""
     folder = shlex.quote(relative(Path(progress.directory)))
     return (

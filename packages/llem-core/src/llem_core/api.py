@@ -21,13 +21,13 @@ from llem_core.config.user import load_user_config
 from llem_core.config.yaml import read_yaml
 from llem_core.contracts.launcher import Launcher
 from llem_core.contracts.sink import ResultSink
-from llem_core.errors import ConfigError
+from llem_core.errors import ConfigError, ExperimentError
 from llem_core.events import Listener
 from llem_core.files import check_writable, new_study_folder
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.study import StudyResult
 from llem_core.study.in_process import InProcessRunner, SavedExperiment
-from llem_core.study.preflight import check_study
+from llem_core.study.preflight import check_study, disk_bytes
 from llem_core.study.record.resume import resume_study
 from llem_core.study.runner import StudyRunner
 
@@ -72,7 +72,10 @@ def run_experiment(
     """
     resolved, limit_s = _resolve(config, fields)
     output = None if output_dir is None else Path(output_dir)
-    return run_and_save(resolved, output, listener, limit_s=timeout_s or limit_s).result
+    saved = run_and_save(resolved, output, listener, limit_s=timeout_s or limit_s)
+    if saved.error is not None:
+        raise ExperimentError(saved.error)
+    return saved.result
 
 
 def run_study(
@@ -169,7 +172,7 @@ def run_and_save(
         LLEMError: the experiment has no result, or it could not be written.
     """
     if output is not None:
-        check_writable(output)
+        check_writable(output, disk_bytes(config))
     study = study_of(config)
     runner = InProcessRunner(study, output, listener, tuple(sinks), limit_s)
     _run(study, runner)

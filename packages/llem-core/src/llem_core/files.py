@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ from typing import Self
 
 from llem_core.errors import ConfigError, PreFlightError, StudyError
 from llem_core.text import model_name, now_in_names, slug
+from llem_core.units import format_bytes
 
 
 def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> Path:
@@ -204,26 +206,57 @@ def user_path(path: str | os.PathLike[str]) -> Path:
 _LONGEST = 80
 
 
-def check_writable(output: Path) -> None:
+def _nearest(output: Path) -> Path:
+    """The folder itself, or the first one above it that exists.
+
+    Raises:
+        OSError: one of them is a link to nothing, or there is no current folder to start from.
+    """
+    try:
+        nearest = output.absolute()
+    except FileNotFoundError as error:
+        raise OSError(errno.ENOENT, "the current folder does not exist any more") from error
+    while not nearest.exists():
+        if nearest.is_symlink():
+            raise OSError(errno.ENOENT, f"{nearest} is a link to what does not exist")
+        nearest = nearest.parent
+    return nearest
+
+
+_TRIAL_BYTES = 1 << 20
+
+
+def check_writable(output: Path, needed_bytes: int = 0) -> None:
     """Find out before anything is measured whether results can be written.
 
     Tries a file, which is removed at once, in the folder or in the nearest one above it that
     exists; nothing is left behind.
 
+    Args:
+        output: the folder.
+        needed_bytes: what will be written there, about.
+
     Raises:
         PreFlightError: they cannot.
     """
     try:
-        nearest = output.absolute()
-        while not nearest.exists():
-            nearest = nearest.parent
-        with tempfile.NamedTemporaryFile(dir=nearest, prefix=".llem-"):
-            pass
+        nearest = _nearest(output)
+        with tempfile.NamedTemporaryFile(dir=nearest, prefix=".llem-") as file:
+            # A quota tells of itself only here.
+            file.write(bytes(min(needed_bytes, _TRIAL_BYTES)))
+            file.flush()
+        free_bytes = shutil.disk_usage(nearest).free
     except OSError as error:
         raise PreFlightError(
-            f"the output folder {output} cannot be written: {os.strerror(error.errno or 0)}; "
-            "choose another with --output."
+            f"the output folder {output} cannot be written: {error.strerror}; choose another with "
+            "--output."
         ) from error
+    if needed_bytes > free_bytes:
+        raise PreFlightError(
+            f"about {format_bytes(needed_bytes)} are needed at {output}, and "
+            f"{format_bytes(free_bytes)} are free; make room, or choose another folder with "
+            "--output."
+        )
 
 
 def new_experiment_folder(output: Path, model: str, backend: str) -> Path:

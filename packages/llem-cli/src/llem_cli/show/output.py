@@ -87,8 +87,11 @@ def stdout_reserved() -> Iterator[None]:
 
 def relative(path: Path) -> str:
     """The path from here, if it is below this folder; otherwise in full."""
+    try:
+        here = os.path.join(os.getcwd(), "")  # noqa: PTH109, PTH118 - compared as text
+    except OSError:  # the current folder has been removed
+        return str(path)
     full = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow the user's own links
-    here = os.path.join(os.getcwd(), "")  # noqa: PTH109, PTH118 - compared as text
     return full.removeprefix(here)
 
 

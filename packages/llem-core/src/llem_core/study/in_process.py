@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.study import StudyConfig
-from llem_core.contracts.sink import ResultSink
+from llem_core.contracts.sink import FinishedExperiment, ResultSink
+from llem_core.errors import ExperimentError
 from llem_core.events import Listener
 from llem_core.files import new_experiment_folder
 from llem_core.measure.harness import measure
@@ -32,11 +34,13 @@ class SavedExperiment:
         result: the result.
         directory: its folder; ``None`` where nothing was to be written.
         files: what was written, ``result.json`` first.
+        error: why it does not lie where it should.
     """
 
     result: ExperimentResult
     directory: Path | None
     files: tuple[Path, ...]
+    error: str | None = None
 
 
 class InProcessRunner:
@@ -102,6 +106,24 @@ class InProcessRunner:
         finished = measure(config, self._tell, limit_s=self._limit_s)
         if self._output is None:
             return SavedExperiment(finished.result, None, ())
-        directory = new_experiment_folder(self._output, config.model, config.backend)
-        delivered = deliver(config, finished, directory, self._sinks)
+        try:
+            directory = new_experiment_folder(self._output, config.model, config.backend)
+            delivered = deliver(config, finished, directory, self._sinks)
+        except OSError as error:
+            reason = f"no folder for the result can be made in {self._output}: {error.strerror}."
+            return _rescue(config, finished, reason)
+        except ExperimentError as error:
+            return _rescue(config, finished, str(error))
         return SavedExperiment(delivered.result, directory, delivered.files)
+
+
+def _rescue(config: ExperimentConfig, finished: FinishedExperiment, reason: str) -> SavedExperiment:
+    """Keep what has been measured where temporary files go, if that can be done."""
+    try:
+        directory = Path(tempfile.mkdtemp(prefix="llem-"))
+        delivered = deliver(config, finished, directory)
+    except (OSError, ExperimentError):
+        error = f"{reason} Nor could it be kept elsewhere."
+        return SavedExperiment(finished.result, None, (), error)
+    error = f"{reason} It is kept in {directory}."
+    return SavedExperiment(delivered.result, directory, delivered.files, error)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -26,7 +24,6 @@ from llem_core.plugins import plugins
 from llem_core.plugins.problems import ask_availability
 from llem_core.study.pace import StudyEstimate, estimate_seconds
 from llem_core.text import canonical_json
-from llem_core.units import format_bytes
 
 _MOST_TOLD = 10
 _MOST_LABELS = 3
@@ -116,7 +113,7 @@ def check_study(
     check = _Check(study)
     done = Counter(config_hash for config_hash, _ in completed)
     disk_needed = sum(
-        _disk_bytes(config) * (study.execution.n_cycles - done[config.measurement_config_hash])
+        disk_bytes(config) * (study.execution.n_cycles - done[config.measurement_config_hash])
         for config in study.experiments
     )
     for text in (*_several_backends(study), *_disk(output, disk_needed)):
@@ -231,28 +228,15 @@ def _several_backends(study: StudyConfig) -> Iterator[str]:
         yield several_backends(backends)
 
 
-def _disk(output: Path, needed: int) -> Iterator[str]:
+def _disk(output: Path, needed_bytes: int) -> Iterator[str]:
     try:
-        check_writable(output)
+        check_writable(output, needed_bytes)
     except PreFlightError as error:
         yield str(error).rstrip(".")
-        return
-    nearest = output.absolute()
-    while not nearest.exists():
-        nearest = nearest.parent
-    try:
-        free = shutil.disk_usage(nearest).free
-    except OSError as error:
-        yield f"the free room at {nearest} cannot be told: {os.strerror(error.errno or 0)}"
-        return
-    if needed > free:
-        yield (
-            f"about {format_bytes(needed)} are needed at {output}, and {format_bytes(free)} are "
-            "free; make room, or choose another folder with --output"
-        )
 
 
-def _disk_bytes(config: ExperimentConfig) -> int:
+def disk_bytes(config: ExperimentConfig) -> int:
+    """About the size of the files of one result, rather too large."""
     request = _REQUEST_BYTES + config.max_output_tokens * _TOKEN_BYTES
     return _RECORD_BYTES + config.n * request
 

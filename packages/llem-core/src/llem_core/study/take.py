@@ -207,8 +207,8 @@ class RunTaker:
             return self._launcher.start(task)
         except OSError as error:
             raise StudyError(
-                f"no process can be started ({error.strerror}); end what fills this machine and "
-                f"go on with `llem run --resume {self._directory}`."
+                f"no process can be started ({error.strerror}); end what fills this machine, "
+                "and resume the study."
             ) from error
 
     def _end(self, slot: _Slot) -> None:

@@ -42,7 +42,7 @@ def describe_death(
     kind, how = _how(exit_code, oom_kills_before)
     where = f" while it was in the step {phase}" if phase else " before its first step"
     sent = f"; what it sent is unusable: {broken}" if broken else ""
-    seen = f"; what it printed is in {log.name}" if log.exists() else ""
+    seen = f"; what it printed is in {log.name}" if log.exists() and log.stat().st_size else ""
     return LaunchFailure(kind, f"{how}{where}{sent}{seen}", tail(log), phase)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from collections.abc import Iterator
@@ -232,10 +233,7 @@ class ManifestWriter:
         try:
             write_atomically(self.path, self._content())
         except OSError as error:
-            raise StudyError(
-                f"{self.path} cannot be written: {error.strerror}; the one before is intact. Make "
-                f"room and go on with `llem run --resume {self.path.parent}`."
-            ) from error
+            raise StudyError(f"{self.path} cannot be written: {_why(self.path, error)}.") from error
 
     def _content(self) -> Iterator[bytes]:
         """The file in parts: to make one block of all of it would cost as much as the disk."""
@@ -244,6 +242,16 @@ class ManifestWriter:
         yield f'{opening},\n "experiments": ['.encode()
         yield from self._parts
         yield b"\n]}\n"
+
+
+def _why(path: Path, error: OSError) -> str:
+    if not path.parent.exists():
+        return (
+            "the study's folder is no longer there; if it was moved, what has been measured is in "
+            "it: name its new place to --resume"
+        )
+    remedy = "Make room" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "Mend that"
+    return f"{error.strerror}; the one before is intact. {remedy}, and resume the study"
 
 
 def _encode(entry: ManifestEntry) -> bytes:
