@@ -96,6 +96,7 @@ class PyTorchBackend(InferenceBackend):
         self._reset_worked = False
         self._inference_mode = False
         self._last_logits = LastLogits()
+        self._head_is_watched = False
         self._compilations = Compilations()
 
     def load(self) -> ModelInfo:
@@ -117,8 +118,10 @@ class PyTorchBackend(InferenceBackend):
         if self._section.torch_compile:
             self._compile()
         self._inference_mode = allows_inference_mode(self._section, self._device)
-        if self._inference_mode:
-            self._model.get_output_embeddings().register_forward_hook(self._last_logits.note)
+        head = self._model.get_output_embeddings()
+        if self._inference_mode and head is not None:
+            head.register_forward_hook(self._last_logits.note)
+            self._head_is_watched = True
         return model_info(
             self._model,
             self.workload,
@@ -163,7 +166,7 @@ class PyTorchBackend(InferenceBackend):
         inputs: _Inputs = batch.payload
         recorder = StepRecorder(inputs.ids.shape[0], inputs.ids.device)
         arguments: dict[str, Any] = {}
-        if not self._inference_mode:
+        if not self._head_is_watched:
             arguments["logits_processor"] = LogitsProcessorList([self._last_logits])
         if not self._has_beams:
             arguments["stopping_criteria"] = StoppingCriteriaList([recorder])
