@@ -75,6 +75,7 @@ def step(name: str, planned_s: float = 60.0, least_s: float = 0.1) -> Step:
 def test_a_step_that_raises_is_a_line_and_the_next_one_has_a_fresh_worker(bench: Bench) -> None:
     assert bench.run(step("raises"), step("fine")) == {"raises": "failed", "fine": "done"}
     failed = bench.records()["raises"]
+    assert failed["reason"].startswith("Traceback")
     assert "ValueError: no such field" in failed["reason"]
     assert failed["facts"] == {"before": 1}
     assert bench.records()["fine"]["facts"] == {"figure": 1.5}
