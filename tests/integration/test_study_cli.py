@@ -17,7 +17,7 @@ import pytest
 from llem_core.results.study import StudyResult
 
 PLUGIN = """
-import os, pathlib, time
+import dataclasses, os, pathlib, subprocess, time
 from llem_core.contracts import BackendSpec, CheckReport, hookimpl
 from llem_core.testing import ScriptedBackend, ScriptedConfig
 
@@ -31,7 +31,20 @@ class Cheap(ScriptedBackend):
             time.sleep(60)
         if pathlib.Path("broken").exists() and self.workload.precision == "fp16":
             raise RuntimeError("it is broken")
-        return super().load()
+        info = super().load()
+        if os.environ.get("ENGINE_DIES"):
+            self.engine = subprocess.Popen(["sleep", "600"])
+            info = dataclasses.replace(info, process_ids=(self.engine.pid,))
+        return info
+
+    def generate(self, batch):
+        if os.environ.get("ENGINE_DIES"):
+            self.engine.kill()
+            time.sleep(600)
+        return super().generate(batch)
+
+    def engine_output(self):
+        return "the last words of the engine"
 
 @hookimpl
 def llem_backends():
@@ -290,6 +303,27 @@ def test_the_time_limit_of_a_file_makes_no_study(start: Start, tmp_path: Path) -
     _, err = process.communicate()
     assert process.returncode == 1
     assert "the experiment was not done after 2 s and was ended" in err
+
+
+def test_an_engine_killed_in_mid_run_ends_the_run_at_once(start: Start, tmp_path: Path) -> None:
+    process = start("-m", "any", "-b", "cheap", "-n", "2", ENGINE_DIES="1")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "was ended by SIGKILL; the end of what it printed:" in err
+    assert "the last words of the engine" in err
+
+
+def test_an_engine_killed_in_mid_run_fails_its_run_and_the_study_goes_on(
+    start: Start, tmp_path: Path
+) -> None:
+    process = start("study.yaml", "--cycles", "1", ENGINE_DIES="1")
+    process.communicate(timeout=120)
+    assert process.returncode == 1
+    manifest = json.loads((folder(tmp_path) / "manifest.json").read_text())
+    errors = [entry["error"] for entry in manifest["experiments"]]
+    assert len(errors) == 2
+    assert all(error.startswith("BackendError: the engine's process ") for error in errors)
+    assert all("was ended by SIGKILL" in error for error in errors)
 
 
 def test_a_timeout_is_a_failure(start: Start, tmp_path: Path) -> None:
