@@ -18,9 +18,9 @@ def test_the_plugin_loads_without_zeus():
     assert done.stdout.strip() == "[]"
 
 
-def test_the_sampler_is_offered_above_the_others():
+def test_the_sampler_is_offered_below_nvml_and_above_estimates():
     (spec,) = llem_samplers()
-    assert (spec.name, spec.priority) == ("zeus", 300)
+    assert (spec.name, spec.priority) == ("zeus", 200)
     assert "GPU" in spec.remedy
 
 

@@ -24,6 +24,7 @@ def llem_samplers() -> list[SamplerSpec]:
             name="codecarbon",
             summary="CodeCarbon: RAPL and NVML where they can be read, estimates elsewhere.",
             priority=100,
+            estimates=True,
             create=_create,
             availability=codecarbon_availability,
             section=CodeCarbonConfig,

@@ -41,7 +41,7 @@ def llem_samplers() -> list[SamplerSpec]:
         SamplerSpec(
             name="nvml",
             summary="Energy counters and power of NVIDIA GPUs, through NVML.",
-            priority=200,
+            priority=300,
             create=_create,
             availability=_availability,
             section=NvmlConfig,

@@ -23,7 +23,7 @@ def llem_samplers() -> list[SamplerSpec]:
         SamplerSpec(
             name="zeus",
             summary="Zeus: energy counters of GPUs, and RAPL for CPU packages and memory.",
-            priority=300,
+            priority=200,
             create=_create,
             availability=zeus_availability,
             section=ZeusConfig,

@@ -102,10 +102,11 @@ class ExperimentConfig(StrictModel):
     @field_validator("energy")
     @classmethod
     def _sampler_is_installed(cls, energy: EnergyConfig) -> EnergyConfig:
-        name = energy.sampler
-        if name not in (None, "auto") and name not in plugins().samplers:
-            message = plugins().samplers.unknown(name)
-            raise PydanticCustomError("unknown_sampler", "{message}", {"message": message})
+        check = energy.check_name
+        for name in (*energy.sampler_names, *([check] if check else [])):
+            if name not in plugins().samplers:
+                message = plugins().samplers.unknown(name)
+                raise PydanticCustomError("unknown_sampler", "{message}", {"message": message})
         return energy
 
     @field_validator("passthrough_kwargs")

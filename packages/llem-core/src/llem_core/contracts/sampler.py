@@ -336,8 +336,8 @@ class SamplerSpec:
         name: the value of ``energy.sampler``: lower case, no dots.
         summary: one line on what it measures.
         priority: its place when ``energy.sampler`` is ``auto``: the highest usable one is
-            taken; 0 or less is never taken by itself. Observations beats estimated: the shipped
-            ones have 300 (zeus), 200 (nvml) and 100 (codecarbon).
+            taken; 0 or less is never taken by itself. Measured beats estimated: the shipped ones
+            have 300 (nvml), 200 (zeus) and 100 (codecarbon).
         create: makes the sampler; cheap, heavy imports belong into ``start``.
         availability: whether it can measure here and why; must not print, and should take
             well under a second.
@@ -348,6 +348,8 @@ class SamplerSpec:
             updated, what they average over, how late they are. Takes seconds, may put load on
             a device, and keeps what it finds for later runs in ``user_data_folder``. ``None``
             where there is nothing to be measured. Raises ``EnergyError`` where it cannot be.
+        estimates: whether it may estimate what it cannot measure. `auto` takes it only where
+            nothing measures the device.
     """
 
     name: str
@@ -358,6 +360,7 @@ class SamplerSpec:
     section: type[Section] | None = None
     remedy: str = ""
     probe: Callable[[], Sequence[SensorProbe]] | None = None
+    estimates: bool = False
 
 
 def user_data_folder(plugin: str) -> Path:

@@ -177,7 +177,7 @@ def estimate_seconds(
     baselines_s = floors_s = 0.0
     for config in study.experiments:
         kind = (device_kinds or {}).get(config.measurement_config_hash)
-        asked = (config.energy.sampler, kind)
+        asked = (str(config.energy.sampler), kind)
         if asked not in meters:
             meters[asked] = _has_meter(config, kind)
         if config.baseline.enabled and meters[asked]:

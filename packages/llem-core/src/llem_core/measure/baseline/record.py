@@ -84,11 +84,12 @@ class Baselines:
         self._cache.put(idle.key, idle.readings, age_s, self._config.baseline.cache_ttl_seconds)
 
     def _key(self, phase: Phase, config_hash: str | None, devices: UsedDevices) -> str:
-        section = self._config.sections.get(self._meter.name or "")
+        names = (self._meter.name or "").split("+")
+        sections = [self._config.sections.get(name) for name in names]
         facts: dict[str, Any] = {
             "phase": str(phase),
             "sampler": self._meter.name,
-            "section": None if section is None else section.model_dump(mode="json"),
+            "section": [s and s.model_dump(mode="json") for s in sections],
             "duration_s": self._config.baseline.duration_seconds,
             # Samplers may show what the variable lets through alone.
             "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),

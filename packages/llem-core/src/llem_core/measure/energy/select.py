@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.sampler import EnergySampler, SamplerSettings, SamplerSpec
 from llem_core.errors import EnergyError, PreFlightError
+from llem_core.measure.energy.combine import CombinedSampler
 from llem_core.plugins import plugins
 from llem_core.plugins.problems import ask_availability
 from llem_core.plugins.registry import DISTRIBUTIONS
@@ -46,9 +48,72 @@ def start_sampler(config: ExperimentConfig, device_kind: str) -> SelectedSampler
     wanted = config.energy.sampler
     if wanted is None:
         return SelectedSampler(None, None, "energy.sampler is null: no energy was to be measured")
-    if wanted != "auto":
-        return _named(config, plugins().samplers.get(wanted), device_kind)
-    return _best(config, device_kind)
+    names = config.energy.sampler_names
+    parts: list[tuple[str, EnergySampler]] = []
+    try:
+        if names:
+            _refuse_blind(names, device_kind)
+            parts.extend((name, _named(config, name)) for name in names)
+            warnings: tuple[str, ...] = ()
+        else:
+            found = _best(config, device_kind)
+            if found.sampler is None or found.name is None:
+                return found
+            warnings = found.warnings
+            parts.append((found.name, found.sampler))
+            _add_for_other_domains(config, parts, device_kind)
+        check = config.energy.check_name
+        beside = None
+        if check is not None and check not in {name for name, _ in parts}:
+            beside = (check, _named(config, check))
+    except BaseException:
+        for _, sampler in parts:
+            sampler.stop()
+        raise
+    if len(parts) == 1 and beside is None:
+        return SelectedSampler(parts[0][1], parts[0][0], warnings=warnings)
+    settings = SamplerSettings(config.energy.sample_interval_s)
+    combined = CombinedSampler(settings, parts, beside)
+    return SelectedSampler(combined, "+".join(name for name, _ in parts), warnings=warnings)
+
+
+def _refuse_blind(names: Sequence[str], device_kind: str) -> None:
+    """Refuse samplers of which none sees the device.
+
+    Raises:
+        PreFlightError: none does.
+    """
+    reasons = [(name, _unfit(plugins().samplers.get(name), device_kind)) for name in names]
+    if all(reason for _, reason in reasons):
+        told = "; ".join(f"{name!r}, which cannot be used here: {why}" for name, why in reasons)
+        raise PreFlightError(
+            f"energy.sampler is {told}. Use `energy.sampler: auto`, or null to measure no energy."
+        )
+
+
+def _add_for_other_domains(
+    config: ExperimentConfig, parts: list[tuple[str, EnergySampler]], device_kind: str
+) -> None:
+    """Add the best usable sampler for each domain that those chosen do not measure.
+
+    No estimate is added, no GPU that nothing runs on, and nothing to or beside a meter of the whole
+    machine, which holds the others. A sampler that does not start is passed over.
+    """
+    specs = plugins().samplers
+    seen = {kind for name, _ in parts for kind in ask_availability(specs.get(name)).domains}
+    if not seen or "other" in seen:
+        return
+    wanted = {"cpu", "dram"} if device_kind == "cpu" else {"gpu", "cpu", "dram"}
+    taken = {name for name, _ in parts}
+    for spec in sorted(specs, key=lambda spec: -spec.priority):
+        if spec.priority <= 0 or spec.estimates or spec.name in taken:
+            continue
+        available = ask_availability(spec)
+        if not available.usable or not wanted & set(available.domains) - seen:
+            continue
+        with contextlib.suppress(EnergyError):
+            parts.append((spec.name, _start(config, spec)))
+            seen |= set(available.domains)
 
 
 def candidates(
@@ -56,23 +121,29 @@ def candidates(
 ) -> Iterator[tuple[SamplerSpec, str | None]]:
     """Samplers in the order in which they would be tried, each with why it cannot be used."""
     wanted = config.energy.sampler
-    if wanted not in {"auto", None}:
-        spec = plugins().samplers.get(str(wanted))
-        yield spec, _unfit(spec, device_kind)
+    if wanted != "auto" and wanted is not None:
+        names = config.energy.sampler_names
+        specs = [plugins().samplers.get(name) for name in names]
+        unfit = [_unfit(spec, device_kind) for spec in specs]
+        # Of several, one that sees the device is enough; the others see other domains.
+        if None in unfit:
+            unfit = [_unusable(spec) for spec in specs]
+        yield from zip(specs, unfit, strict=True)
         return
     for spec in sorted(plugins().samplers, key=lambda spec: -spec.priority):
         if spec.priority > 0:
             yield spec, _unfit(spec, device_kind)
 
 
-def _named(config: ExperimentConfig, spec: SamplerSpec, device_kind: str) -> SelectedSampler:
-    why_not = _unfit(spec, device_kind)
+def _named(config: ExperimentConfig, name: str) -> EnergySampler:
+    spec = plugins().samplers.get(name)
+    why_not = _unusable(spec)
     if why_not:
         raise PreFlightError(
             f"energy.sampler is {spec.name!r}, which cannot be used here: {why_not}. "
             "Use `energy.sampler: auto`, or null to measure no energy."
         )
-    return SelectedSampler(_start(config, spec), spec.name)
+    return _start(config, spec)
 
 
 def _best(config: ExperimentConfig, device_kind: str) -> SelectedSampler:
@@ -99,6 +170,11 @@ def _estimate_hint() -> str:
     if ESTIMATE in plugins().samplers:
         return ""
     return f". `pip install {DISTRIBUTIONS[ESTIMATE]}` gives an estimate on any machine"
+
+
+def _unusable(spec: SamplerSpec) -> str | None:
+    available = ask_availability(spec)
+    return None if available.usable else available.reason.rstrip(".")
 
 
 def _unfit(spec: SamplerSpec, device_kind: str) -> str | None:
