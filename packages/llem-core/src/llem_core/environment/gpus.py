@@ -35,7 +35,7 @@ def read_gpus(command: str = "nvidia-smi") -> Gpus:
     try:
         # The program is the driver's, found on the user's own PATH.
         done = subprocess.run(  # noqa: S603
-            query, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+            query, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return Gpus([], reason=f"{command} did not answer ({type(error).__name__})")

@@ -14,6 +14,7 @@ from llem_core.errors import ExperimentError, StudyError
 from llem_core.plugins import plugins
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.study import StudyResult
+from llem_core.text import displayable
 
 # `sys.exit` in a sink too; Ctrl+C alone is the user's.
 _ANYTHING = (Exception, SystemExit)
@@ -122,7 +123,7 @@ def _make(spec: SinkSpec, config: ExperimentConfig) -> ResultSink | str:
             section = spec.section()
         return spec.create(section)
     except _ANYTHING as error:  # a sink's failure must not cost the result
-        return f"{type(error).__name__}: {error}"
+        return displayable(f"{type(error).__name__}: {error}")
 
 
 def _hand_over(
@@ -138,7 +139,7 @@ def _hand_over(
     try:
         written = _paths(sink.write_experiment(finished, directory))
     except _ANYTHING as error:  # a sink's failure must not cost the result
-        reason = f"{type(error).__name__}: {error}"
+        reason = displayable(f"{type(error).__name__}: {error}")
         return replace(finished, result=_warned(result, name, reason))
     files.extend(written)
     names = {path.name for path in written if path.parent == directory}
@@ -190,4 +191,4 @@ def _try(
     try:
         return _paths(sink.write_study(finished, directory)), None
     except _ANYTHING as error:  # a sink's failure must not cost the result
-        return (), f"{type(error).__name__}: {error}"
+        return (), displayable(f"{type(error).__name__}: {error}")

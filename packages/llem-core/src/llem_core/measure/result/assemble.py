@@ -29,6 +29,7 @@ from llem_core.results.energy import BaselinePower
 from llem_core.results.experiment import LATENCIES, QUANTITIES, ExperimentResult
 from llem_core.results.model import ModelRecord
 from llem_core.results.process import ProcessResult, ProcessSummary
+from llem_core.results.text import with_writable_text
 
 _OUTPUTS_SHOWN = 3
 _CHARACTERS_SHOWN = 300
@@ -78,6 +79,7 @@ def assemble(measured: Observations) -> FinishedExperiment:
     )
     every_sample = measured.session.samples if measured.session else samples
     rows = label(every_sample, measured.history, measured.measured)
+    result = with_writable_text(result)
     return FinishedExperiment(result, rows, tuple(measured.processes), measured.started_s)
 
 

@@ -29,6 +29,7 @@ from llem_core.contracts.messages import (
 from llem_core.events import Event, Listener, Phase, PhaseChanged
 from llem_core.inherited import mend_inherited
 from llem_core.study.launch.channel import EventQueue, receive, send
+from llem_core.text import displayable
 
 _LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
 BASELINES = "baselines.json"
@@ -123,7 +124,7 @@ def describe(error: BaseException, phase: Phase | None) -> LaunchFailure:
     """An exception as a failure: type, message and the end of its traceback."""
     import traceback
 
-    kind, message = type(error).__name__, str(error) or type(error).__name__
+    kind, message = type(error).__name__, displayable(str(error)) or type(error).__name__
     causes: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in causes:
@@ -131,7 +132,7 @@ def describe(error: BaseException, phase: Phase | None) -> LaunchFailure:
         cause = cause.__cause__ or cause.__context__
     if any(isinstance(each, MemoryError) for each in causes):
         kind = "OutOfMemoryError"
-    text = "".join(traceback.format_exception(error))
+    text = displayable("".join(traceback.format_exception(error)))
     return LaunchFailure(kind, message[:_LONGEST_MESSAGE], text[-_LONGEST_TRACEBACK:], phase)
 
 

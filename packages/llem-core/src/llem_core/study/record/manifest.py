@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from llem_core.errors import StudyError
 from llem_core.events import RunStatus
 from llem_core.files import read_file, write_atomically
-from llem_core.text import now
+from llem_core.text import displayable, now
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 2
@@ -259,5 +259,5 @@ def _encode(entry: ManifestEntry) -> bytes:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(text.split())
+    line = displayable(" ".join(text.split()))
     return line if len(line) <= _LONGEST_ERROR else f"{line[: _LONGEST_ERROR - 1]}…"
