@@ -7,7 +7,7 @@ from llem_core.contracts import EnergyReading, SamplerSettings, UsedDevices
 from llem_core.measure.energy.totals import record_energy
 from llem_energy_nvml.config import NvmlConfig
 from llem_energy_nvml.device import Device
-from llem_energy_nvml.probe import probe_device
+from llem_energy_nvml.probe.measure import probe_device
 from llem_energy_nvml.sampler import NvmlSampler
 from llem_energy_nvml.sensor import assumed_sensor, power_field
 from llem_energy_nvml.testing import (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from llem_energy_nvml.load import same_gpu
-from llem_energy_nvml.passports import Passports
-from llem_energy_nvml.probing import probe_all
+from llem_energy_nvml.probe.load import same_gpu
+from llem_energy_nvml.probe.passports import Passports
+from llem_energy_nvml.probe.run import probe_all
 from llem_energy_nvml.testing import (
     SimulatedGpu,
     Switched,

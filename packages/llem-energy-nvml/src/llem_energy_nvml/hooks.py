@@ -27,7 +27,7 @@ def _availability() -> Availability:
 
 
 def _probe() -> list[SensorProbe]:
-    from llem_energy_nvml.probing import probe_all
+    from llem_energy_nvml.probe.run import probe_all
 
     return probe_all()
 

@@ -18,16 +18,16 @@ from llem_core.contracts import (
 from llem_core.errors import EnergyError
 from llem_core.meters import VisibleGpus, other_processes, visible_gpus
 
-from llem_energy_nvml.account import Window
 from llem_energy_nvml.clock import Clock, RealClock
 from llem_energy_nvml.config import NvmlConfig
 from llem_energy_nvml.device import Device
-from llem_energy_nvml.domain import Observed, domain_reading
-from llem_energy_nvml.doubts import reading_warnings
-from llem_energy_nvml.edges import Edge, edge_at, find_edges
-from llem_energy_nvml.facts import sensor_facts
-from llem_energy_nvml.passports import Passports
-from llem_energy_nvml.track import Track
+from llem_energy_nvml.probe.passports import Passports
+from llem_energy_nvml.reading.account import Window
+from llem_energy_nvml.reading.domain import Observed, domain_reading
+from llem_energy_nvml.reading.edges import Edge, edge_at, find_edges
+from llem_energy_nvml.reading.facts import sensor_facts
+from llem_energy_nvml.reading.track import Track
+from llem_energy_nvml.reading.warnings import reading_warnings
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from llem_core.contracts import DomainReading, EnergyReading, SamplerSettings
 
 from llem_energy_nvml.clock import Clock
 from llem_energy_nvml.config import NvmlConfig
-from llem_energy_nvml.passports import Passports
+from llem_energy_nvml.probe.passports import Passports
 from llem_energy_nvml.sampler import NvmlSampler
 from llem_energy_nvml.testing.clock import VirtualClock
 from llem_energy_nvml.testing.gpu import SimulatedGpu

@@ -11,12 +11,16 @@ from llem_core.results.energy import DomainEnergy, EnergyBreakdown
 
 
 def is_used(domain: DomainReading, domains: Sequence[DomainReading], used: UsedDevices) -> bool:
-    """Whether a domain is in the experiment's total.
+    """Whether the experiment used a domain.
 
-    A GPU is, if the model computes on it. Where the backend could not name its GPUs, one that is
-    the only one, or the only visible one, is; and so are all visible ones where the user hid
-    others, which says which are meant. Several of which none is hidden are not: some may idle.
-    Host domains and other meters always are: what they power cannot be told apart.
+    ==============================================  =====================================
+    the domain                                      is used
+    ==============================================  =====================================
+    no GPU: host, memory, wall                      always; its power cannot be told apart
+    a GPU that the backend names, or one of others  if it is named
+    the only GPU, or the only visible one           if the model runs on a GPU
+    one of several visible GPUs, nothing named      if the user hid others; some may idle
+    ==============================================  =====================================
     """
     if domain.kind != "gpu":
         return True

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from llem_core.contracts import PowerSample
 
-from llem_energy_nvml.account import Window
+from llem_energy_nvml.reading.account import Window
 from llem_energy_nvml.sensor import Sensor
 
 _ROOT_3 = math.sqrt(3)

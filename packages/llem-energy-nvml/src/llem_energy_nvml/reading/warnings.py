@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from llem_core.contracts import DomainReading
 from llem_core.meters import VisibleGpus
 
-from llem_energy_nvml.domain import Observed
+from llem_energy_nvml.reading.domain import Observed
 
 _MANY_FAILED = 0.05
 

@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from llem_energy_nvml.counter import Interval, Read
-from llem_energy_nvml.edges import Edge
+from llem_energy_nvml.reading.counter import Interval, Read
+from llem_energy_nvml.reading.edges import Edge
 from llem_energy_nvml.sensor import LAG_S, Sensor
 
 _LOOK_S = 0.2

@@ -10,9 +10,9 @@ from llem_core.errors import EnergyError
 
 from llem_energy_nvml.clock import Clock, RealClock
 from llem_energy_nvml.device import Device
-from llem_energy_nvml.load import torch_load
-from llem_energy_nvml.passports import Passports
-from llem_energy_nvml.probe import Load, in_milliseconds, probe_device
+from llem_energy_nvml.probe.load import torch_load
+from llem_energy_nvml.probe.measure import Load, in_milliseconds, probe_device
+from llem_energy_nvml.probe.passports import Passports
 from llem_energy_nvml.sensor import assumed_sensor, describe
 
 LoadFactory = Callable[[str], Load | None]

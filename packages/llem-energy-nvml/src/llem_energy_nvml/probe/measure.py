@@ -18,8 +18,8 @@ from llem_core.units import MILLI
 
 from llem_energy_nvml.clock import Clock
 from llem_energy_nvml.device import Device
-from llem_energy_nvml.fit import fit_response, meeting_point_s
-from llem_energy_nvml.passports import Passport
+from llem_energy_nvml.probe.fit import fit_response, meeting_point_s
+from llem_energy_nvml.probe.passports import Passport
 
 IDLE_S = 3.0
 STEP_S = 2.5

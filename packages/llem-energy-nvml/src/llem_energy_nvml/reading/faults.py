@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from llem_core.units import format_duration, format_si
 
-from llem_energy_nvml.counter import Read
+from llem_energy_nvml.reading.counter import Read
 
 UNKNOWN_LIMIT_W = 2000.0
 """No single board draws more (2026)."""

@@ -11,8 +11,8 @@ import pynvml
 from llem_core.contracts import PowerSample
 
 from llem_energy_nvml.clock import Clock
-from llem_energy_nvml.counter import Read
 from llem_energy_nvml.device import Device
+from llem_energy_nvml.reading.counter import Read
 
 T = TypeVar("T")
 _SLOW_EVERY = 5

@@ -15,8 +15,8 @@ from operator import attrgetter
 import pynvml
 
 from llem_energy_nvml.clock import Clock
-from llem_energy_nvml.counter import Read, Tick, tick_between
 from llem_energy_nvml.device import Device
+from llem_energy_nvml.reading.counter import Read, Tick, tick_between
 
 POLL_S = 0.002
 _UPDATES = 2

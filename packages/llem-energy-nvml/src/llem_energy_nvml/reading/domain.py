@@ -9,13 +9,13 @@ from llem_core.contracts import DomainReading, UncertaintyComponent
 from llem_core.meters import GPU_GAIN_HALF_WIDTH, MIG_REFUSED, clock_rate, edges, gain, quantisation
 from llem_core.units import MILLI
 
-from llem_energy_nvml.account import Powers, Window, counted
 from llem_energy_nvml.config import Calibration
-from llem_energy_nvml.edges import Edge
-from llem_energy_nvml.faults import UNKNOWN_LIMIT_W, fault
-from llem_energy_nvml.integral import Integral, integrate
+from llem_energy_nvml.reading.account import Powers, Window, counted
+from llem_energy_nvml.reading.edges import Edge
+from llem_energy_nvml.reading.faults import UNKNOWN_LIMIT_W, fault
+from llem_energy_nvml.reading.integral import Integral, integrate
+from llem_energy_nvml.reading.track import Track
 from llem_energy_nvml.sensor import Sensor
-from llem_energy_nvml.track import Track
 
 _AROUND_S = 1.0
 _MOST_FAILED = 0.1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from llem_core.meters import VisibleGpus
 
-from llem_energy_nvml.domain import Observed
+from llem_energy_nvml.reading.domain import Observed
 from llem_energy_nvml.sensor import describe
 
 

@@ -1,0 +1,1 @@
+"""Measures the sensors themselves: `llem config --probe`."""
