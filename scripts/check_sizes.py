@@ -19,7 +19,7 @@ MEDIAN_MODULE, LONGEST_MODULE = 120, 400
 NINE_OF_TEN_FUNCTIONS, LONGEST_FUNCTION = 30, 60
 MOST_MODULES_IN_A_FOLDER = 14
 
-ROOMS_TO_COME = frozenset({"llem_energy_nvml", "llem_pytorch"})
+ROOMS_TO_COME = frozenset({"llem_energy_nvml"})
 """Packages whose folders and circles are still to be put in order."""
 
 

@@ -15,7 +15,6 @@ from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.workload import Prompt
 from llem_core.errors import ConfigError
 from llem_core.files import user_path
-from llem_core.measure.prompts.hub import hub_prompts
 from llem_core.text import joined_surrogates
 
 
@@ -47,6 +46,8 @@ def load_prompts(config: ExperimentConfig) -> list[Prompt]:
     elif source == INLINE:
         items = [_Item(text, None) for text in config.dataset.prompts or ()]
     elif source.startswith(HUB_PREFIX):
+        from llem_core.measure.prompts.hub import hub_prompts  # brings the network's modules
+
         items = [_Item(text, None) for text in hub_prompts(config.dataset, config.n)]
     else:
         items = list(islice(_read_jsonl(user_path(source)), config.n))
