@@ -55,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         command += ["--raw", str(raw), "--log", str(log.path)]
         command += ["--rehearse"] if options.rehearse else []
         os.environ.update(_environment(site if options.wheels else None))
+        if options.rehearse:
+            # Threads that wait for a busy core make a tiny model a hundred times as slow.
+            os.environ.setdefault("OMP_NUM_THREADS", "1")
         try:
             statuses = run_steps(
                 (REHEARSAL if options.rehearse else CARD).steps,
