@@ -127,8 +127,9 @@ def test_a_run_past_its_time_is_an_error_and_its_engine_is_ended() -> None:
         os.kill(engines[0], 0)
 
 
-def test_a_run_within_its_time_is_not_disturbed() -> None:
-    measure(lambda backend: None, [], timeout_s=FOREVER_S)
+@pytest.mark.parametrize("timeout_s", [FOREVER_S, 31_536_000.0, float("inf")])
+def test_a_run_within_its_time_is_not_disturbed(timeout_s: float) -> None:
+    measure(lambda backend: None, [], timeout_s=timeout_s)
 
 
 def test_outside_the_main_thread_a_run_ends_as_soon_as_python_runs() -> None:

@@ -23,6 +23,8 @@ from llem_core.processes.output import describe_exit
 
 AGAIN_S = 30.0
 """How long clearing up may take before it is interrupted as well (s)."""
+_LONGEST_POLL_MS = 3_600_000.0
+"""The kernel takes no more than 2^31 ms, and a limit may be a year."""
 _DYING_S = 0.5
 """Longest from the moment at which a process closes its connections to its end (s)."""
 _SIGNAL = signal.SIGURG
@@ -141,7 +143,8 @@ class Watchdog:
             for descriptor in (reader, *self._deaths.values()):
                 with contextlib.suppress(ValueError):
                     poll.register(descriptor, select.POLLIN)
-            ready = dict(poll.poll(self._left_ms()))
+            left_ms = self._left_ms()
+            ready = dict(poll.poll(None if left_ms is None else min(left_ms, _LONGEST_POLL_MS)))
             if reader in ready:
                 os.read(reader, 1)
                 continue
