@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from llem_core.config.dataset import SYNTHETIC
+from llem_core.config.layers import leaves
 from llem_core.contracts.backend import CheckReport
 from llem_core.measure.prompts.load import synthetic_lengths
 from llem_core.text import without_secrets
@@ -15,7 +14,9 @@ from llem_core.units import format_bytes, format_duration
 from llem_cli.plan import Plan
 from llem_cli.show.table import Block, render
 
-_MAIN = frozenset({"model", "backend", "precision", "n", "dataset"})
+_SHOWN = frozenset(
+    {"model", "backend", "precision", "n", "dataset", "max_input_tokens", "max_output_tokens"}
+)
 
 
 def as_json(planned: Plan) -> str:
@@ -69,20 +70,11 @@ def _experiment(planned: Plan) -> Block:
         n_in, n_out = config.max_input_tokens, config.max_output_tokens
         block.add("tokens at the most", f"{n_in} in, {n_out} out")
     dumped = without_secrets(config.model_dump(mode="json", exclude_defaults=True))
-    others = {name: value for name, value in dumped.items() if name not in _MAIN}
-    for path, value in _flatten(others):
-        block.add(path, json.dumps(value, ensure_ascii=False))
+    others = {name: value for name, value in dumped.items() if name not in _SHOWN}
+    for path, value in leaves(others):
+        if value != {}:
+            block.add(".".join(path), json.dumps(value, ensure_ascii=False))
     return block
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        if isinstance(value, Mapping) and value:
-            found += _flatten(value, f"{prefix}{name}.")
-        elif not isinstance(value, Mapping):
-            found.append((f"{prefix}{name}", value))
-    return [pair for pair in found if pair[0] not in {"max_input_tokens", "max_output_tokens"}]
 
 
 def _run(planned: Plan) -> Block:

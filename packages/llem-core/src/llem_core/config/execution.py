@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -20,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from llem_core.contracts.config import Section, StrictModel
 from llem_core.contracts.messages import Resources
 from llem_core.plugins import plugins
+from llem_core.text import nearest
 
 CycleOrder = Literal["sequential", "interleaved", "shuffled"]
 DEFAULT_LAUNCHER = "local"
@@ -53,8 +53,8 @@ def _bind(marked: Any) -> Section:
     known = plugins().launchers
     if marked.name not in known:
         names = [*ExecutionConfig.model_fields, *known.names()]
-        near = difflib.get_close_matches(str(marked.name), names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(names)}"
+        near = nearest(marked.name, names)
+        hint = f"did you mean {near!r}?" if near else f"valid keys: {', '.join(names)}"
         raise PydanticCustomError("unknown_key", "{message}", {"message": f"unknown key; {hint}"})
     owner = known.get(marked.name).section
     if owner is None:

@@ -7,7 +7,7 @@ them where they belong, whichever backend will run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,17 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = value
     return merged
+
+
+def leaves(
+    fields: Mapping[str, Any], prefix: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The values of nested mappings with their paths; an empty mapping is a value."""
+    for name, value in fields.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, (*prefix, str(name)))
+        else:
+            yield (*prefix, str(name)), value
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from llem_core.config.errors import KeyedConfigError, Place
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.layers import Layer, lift_path, merge, place_of, said_last, stacked
+from llem_core.config.layers import Layer, leaves, lift_path, merge, place_of, said_last, stacked
 from llem_core.config.sections import DEFAULT_BACKEND
 from llem_core.config.sweep.build import Builder, Part
 from llem_core.config.sweep.grammar import Dimension, Grid, Path, Setting
@@ -159,17 +159,6 @@ class Layers:
             if n and path[:n] == location[:n]:
                 return self._document.place((*at, *location[len(path) :]))
         return place_of([*self._shared, *self._over], location, backend)
-
-
-def leaves(
-    fields: Mapping[str, Any], prefix: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The values of nested mappings with their paths; an empty mapping is a value."""
-    for name, value in fields.items():
-        if isinstance(value, Mapping) and value:
-            yield from leaves(value, (*prefix, str(name)))
-        else:
-            yield (*prefix, str(name)), value
 
 
 class GridOfBackend:
