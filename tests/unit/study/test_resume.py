@@ -371,6 +371,10 @@ def test_a_manifest_that_was_edited_is_refused_with_the_reason(studies: Studies)
     edit(directory, 0, config_hash="0123456789abcdef")
     with pytest.raises(StudyError, match="'0123456789abcdef' completed, and the study has no such"):
         resume_study(directory, studies.output)
+    (directory / MANIFEST).write_text(text)
+    edit(directory, 0, cycle=10**30)
+    with pytest.raises(StudyError, match="cycle: Input should be less than or equal to 10000"):
+        resume_study(directory, studies.output)
     state = json.loads(text)
     (directory / MANIFEST).write_text(json.dumps({**state, "elapsed_s": float("inf")}))
     with pytest.raises(StudyError, match="elapsed_s: Input should be a finite number"):

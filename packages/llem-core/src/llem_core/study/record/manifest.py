@@ -36,7 +36,9 @@ class ManifestEntry(BaseModel):
     config_hash: str = Field(
         description="measurement_config_hash; of a skipped combination, a hash of its raw fields."
     )
-    cycle: int = Field(ge=0, description="Repetition, from 1; 0 for a skipped combination.")
+    cycle: int = Field(
+        ge=0, le=10_000, description="Repetition, from 1; 0 for a skipped combination."
+    )
     status: RunStatus = Field("pending", description="Where it stands.")
     result_file: str | None = Field(
         None, description="Its result.json, relative to the manifest, once it is completed."
