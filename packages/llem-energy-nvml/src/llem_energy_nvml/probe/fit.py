@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 
 _LONGEST_S = 1.6
@@ -56,8 +57,5 @@ def _line(points: Sequence[Point]) -> Point | None:
     """Slope and height at 0 of the least-squares line."""
     if len(points) < _FEWEST:
         return None
-    mean_x = math.fsum(x for x, _ in points) / len(points)
-    mean_y = math.fsum(y for _, y in points) / len(points)
-    spread = math.fsum((x - mean_x) ** 2 for x, _ in points)
-    slope = math.fsum((x - mean_x) * (y - mean_y) for x, y in points) / spread
-    return slope, mean_y - slope * mean_x
+    line = statistics.linear_regression([x for x, _ in points], [y for _, y in points])
+    return line.slope, line.intercept
