@@ -137,6 +137,7 @@ TESTING = [
     "finished_experiment",
     "finished_study",
     "InlineLauncher",
+    "QueueLauncher",
     "LateMeter",
     "FakePlugin",
     "ManualClock",

@@ -76,11 +76,17 @@ class StudyRunner:
             return found is not None
 
         with Interrupts() as interrupts, StudyLock(directory) as lock:
-            writer = open_study(study, directory, runs, attach)
+            writer = open_study(study, directory, runs, self._launcher_name, attach)
             tell = tell_plugins_and(self._listener)
             warnings = () if lock.warning is None else (lock.warning,)
             taker = RunTaker(study, runs, writer, launcher, tell, interrupts, attached, warnings)
             return taker.run()
+
+    @property
+    def _launcher_name(self) -> str:
+        """Whose the ids of the runs are: no other launcher may take them for its own."""
+        given = self._launcher
+        return self._study.execution.launcher if given is None else type(given).__name__
 
 
 def make_launcher(execution: ExecutionConfig) -> Launcher:

@@ -16,7 +16,7 @@ from llem_core.testing.conformance import (
     run_contract,
 )
 from llem_core.testing.late_meter import LateMeter
-from llem_core.testing.launcher import InlineLauncher
+from llem_core.testing.launcher import InlineLauncher, QueueLauncher
 from llem_core.testing.plugin import FakePlugin
 from llem_core.testing.power import ManualClock, PowerScript
 from llem_core.testing.sampler import ScriptedSampler, scripted_sampler
@@ -33,6 +33,7 @@ __all__ = [
     "MemorySink",
     "Outcome",
     "PowerScript",
+    "QueueLauncher",
     "Rule",
     "SamplerContract",
     "ScriptedBackend",

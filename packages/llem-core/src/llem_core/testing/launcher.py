@@ -1,8 +1,8 @@
-"""A launcher that needs no process: experiments run in that of the test."""
+"""Launchers that need no process: experiments run in that of the test."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from llem_core.contracts import (
     Event,
@@ -11,6 +11,7 @@ from llem_core.contracts import (
     LaunchResult,
     LaunchTask,
     Running,
+    RunState,
 )
 
 
@@ -74,3 +75,89 @@ class _InlineRun(Running):
     def kill(self) -> None:
         """Say that it was killed, if it has not run."""
         self._ended = self._ended or LaunchFailure("WorkerDied", "it was killed before it ran")
+
+
+class QueueLauncher(Launcher):
+    """Stands for a cluster: runs wait in a queue, may be lost, and outlive the study's process.
+
+    Experiments run in this process, as with ``InlineLauncher``. Its jobs stay when it is closed,
+    so that another study which is given the same launcher attaches to them.
+
+    Args:
+        slots: runs that may be under way at the same time.
+        polls_in_queue: how often a run is asked for events before it starts running.
+        lost: numbers of the jobs, from 1, whose node is lost in mid-run.
+
+    Attributes:
+        jobs: what was started, by run id: ``job-1``, ``job-2`` and so on.
+        most_at_once: the most runs that were under way at the same time.
+
+    Example::
+
+        plugins = Plugins()
+        plugins.load_installed()
+        plugins.register(FakePlugin(backends=[scripted_backend()]))
+        launcher = QueueLauncher(slots=2, polls_in_queue=3, lost=(2,))
+        study = {
+            "model": "any", "backend": "scripted", "n": 1, "baseline": {"enabled": False},
+            "sweep": {"max_output_tokens": [4, 8, 16]}, "execution": {"n_cycles": 1},
+        }
+        with use_plugins(plugins):
+            result = run_study(study, output_dir=folder, launcher=launcher, gaps=False)
+        assert (result.summary.n_completed, result.summary.n_failed) == (2, 1)
+        assert launcher.most_at_once == 2
+    """
+
+    isolation = "none: every experiment in the process of the test, after a queue"
+
+    def __init__(self, slots: int = 2, polls_in_queue: int = 0, lost: Collection[int] = ()) -> None:
+        self.slots = slots
+        self.jobs: dict[str, _QueuedRun] = {}
+        self.most_at_once = 0
+        self._polls_in_queue = polls_in_queue
+        self._lost = frozenset(lost)
+
+    def start(self, task: LaunchTask) -> Running:
+        """Queue a job."""
+        number = len(self.jobs) + 1
+        job = _QueuedRun(f"job-{number}", task, self._polls_in_queue, lost=number in self._lost)
+        self.jobs[job.run_id] = job
+        under_way = sum(job.result() is None for job in self.jobs.values())
+        self.most_at_once = max(self.most_at_once, under_way)
+        return job
+
+    def attach(self, task: LaunchTask, run_id: str) -> Running | None:
+        """The job of that name, if it was ever started and belongs to this experiment."""
+        job = self.jobs.get(run_id)
+        return job if job is not None and job.task.config_hash == task.config_hash else None
+
+
+class _QueuedRun(_InlineRun):
+    """A job of ``QueueLauncher``.
+
+    Attributes:
+        task: what it was started with.
+    """
+
+    def __init__(self, run_id: str, task: LaunchTask, polls_in_queue: int, *, lost: bool) -> None:
+        super().__init__(task)
+        self.run_id = run_id
+        self.task = task
+        self._polls_left = polls_in_queue
+        self._lost = lost
+
+    @property
+    def state(self) -> RunState:
+        """Queued until it has been asked often enough."""
+        if self._ended is not None:
+            return RunState.ENDED
+        return RunState.QUEUED if self._polls_left else RunState.RUNNING
+
+    def events(self, timeout_s: float) -> Iterator[Event]:
+        """Wait in the queue; then run to the end, or be lost."""
+        if self.state is RunState.QUEUED:
+            self._polls_left -= 1
+        elif self._lost and self._ended is None:
+            self._ended = LaunchFailure("NodeLost", f"the node of {self.run_id} is gone")
+        else:
+            yield from super().events(timeout_s)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from llem_core.config.execution import DEFAULT_LAUNCHER
 from llem_core.config.study import StudyConfig
 from llem_core.errors import StudyError
 from llem_core.study.plan import PlannedRun
@@ -28,6 +29,7 @@ def open_study(
     study: StudyConfig,
     directory: Path,
     runs: Sequence[PlannedRun],
+    launcher: str = DEFAULT_LAUNCHER,
     attach: Attach = lambda *_: False,
 ) -> ManifestWriter:
     """Write the design and the manifest of a study that begins or goes on.
@@ -38,6 +40,7 @@ def open_study(
         study: the study.
         directory: its folder, which exists and is locked.
         runs: all its runs, in execution order.
+        launcher: name of what gives the runs their processes.
         attach: asked for each run that was under way when the study's process died; one that is
             found stays ``running``, with what it has written.
 
@@ -50,7 +53,7 @@ def open_study(
             f"{directory} holds a study of the design {former.study_design_hash}, and this one is "
             f"{study.study_design_hash}; give it a folder of its own."
         )
-    same = former is not None and former.launcher == study.execution.launcher
+    same = former is not None and former.launcher == launcher
     entries = _entries(study, directory, runs, former, attach if same else lambda *_: False)
     keep = {e.result_file.split("/")[0] for e in entries if e.result_file}
     under_way = [run for run, e in zip(runs, entries, strict=False) if e.status == "running"]
@@ -61,7 +64,7 @@ def open_study(
         study_name=study.name,
         study_design_hash=study.study_design_hash,
         pid=os.getpid(),
-        launcher=study.execution.launcher,
+        launcher=launcher,
         started_at=former.started_at if former else now(),
         elapsed_s=former.elapsed_s if former else 0.0,
         experiments=entries,
