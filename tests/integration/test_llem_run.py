@@ -233,7 +233,7 @@ def interrupts() -> Iterator[object]:
         yield pytest.param(step, processes, number, marks=[] if brief else [pytest.mark.full])
 
 
-@pytest.mark.parametrize(("step", "processes", "number"), interrupts())
+@pytest.mark.parametrize(("step", "processes", "number"), list(interrupts()))
 def test_an_interrupt_in_any_step_leaves_nothing(
     tmp_path: Path, step: str, processes: int, number: signal.Signals
 ) -> None:
