@@ -218,7 +218,10 @@ def study() -> str:
     lines = [GENERATED, "# Study files and results", "", STUDY_FILE, "", "## Study file", ""]
     lines += ["| key | type | meaning |", "|---|---|---|", *STUDY_KEYS_TABLE]
     lines += ["", "## `execution`", "", first_paragraph(ExecutionConfig), ""]
-    lines += table(ExecutionConfig, with_default=True)
+    lines += [
+        *table(ExecutionConfig, with_default=True),
+        *parts_of(ExecutionConfig, with_default=True),
+    ]
     lines += ["", "## `manifest.json`", "", first_paragraph(StudyManifest), ""]
     lines += [*table(StudyManifest, with_default=False), *parts_of(StudyManifest)]
     lines += ["", "## `study_result.json`", "", first_paragraph(StudyResult), ""]

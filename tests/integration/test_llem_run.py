@@ -296,7 +296,7 @@ def test_a_disk_that_fills_leaves_earlier_files_intact(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "could not be written" in done.stderr.replace("\n", " ")
+    assert "cannot be written: File too large" in done.stderr.replace("\n", " ")
     assert {path: path.read_bytes() for path in before} == before
     assert not list(tmp_path.glob("**/*.tmp"))
 

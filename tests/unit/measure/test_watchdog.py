@@ -17,6 +17,10 @@ from llenergymeasure import run_experiment
 FOREVER_S = 600.0
 MEASURE = {"warmup": {"enabled": False}, "baseline": {"enabled": False}}
 
+# The interrupt may fall into the collector's callbacks, of hypothesis for one, which drop it and
+# tell; it comes again.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 class Hosted(ScriptedBackend):
     """A backend whose engine is a process of its own."""

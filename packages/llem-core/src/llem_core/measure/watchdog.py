@@ -23,6 +23,8 @@ from llem_core.processes.output import describe_exit
 
 AGAIN_S = 30.0
 """How long clearing up may take before it is interrupted as well (s)."""
+_REPEAT_S = 2.0
+"""An interrupt may fall into a callback of Python's that drops it, so it comes again (s)."""
 _LONGEST_POLL_MS = 3_600_000.0
 """The kernel takes no more than 2^31 ms, and a limit may be a year."""
 _DYING_S = 0.5
@@ -158,7 +160,7 @@ class Watchdog:
             self._interrupt()
             poll = select.poll()
             poll.register(reader, select.POLLIN)
-            if poll.poll(1000 * (AGAIN_S + 1)):
+            if poll.poll(1000 * _REPEAT_S):
                 os.read(reader, 1)
 
     def _find_dead(self, wait_s: float) -> None:
@@ -195,7 +197,13 @@ class Watchdog:
         if self._main:
             signal.pthread_kill(self._thread_id, _SIGNAL)
         elif time.monotonic() >= self._patient_until_s:
+            self._be_patient_again()
             _raise_in(self._thread_id, _Stopped)
+
+    def _be_patient_again(self) -> None:
+        """Once clearing up has begun, it is interrupted no more often than its patience says."""
+        if self._patient_until_s:
+            self._patient_until_s = time.monotonic() + AGAIN_S
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -204,6 +212,7 @@ class Watchdog:
         if self._held:
             self._due = True
             return
+        self._be_patient_again()
         raise _Stopped
 
 
