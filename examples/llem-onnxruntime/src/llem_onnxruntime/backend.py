@@ -186,12 +186,13 @@ def _compute(files: ModelFiles, facts: GraphFacts, graph: Graph) -> ComputeShape
     heads = files.count("num_attention_heads", "n_head")
     hidden = files.count("hidden_size", "n_embd")
     layers = graph.layers or files.count("num_hidden_layers", "n_layer")
-    if None in {heads, hidden, layers, facts.parameters_non_embedding, facts.vocabulary}:
+    parameters, vocabulary = facts.parameters_non_embedding, facts.vocabulary
+    if not (heads and hidden and layers and parameters and vocabulary):
         return None
     width = heads * (files.count("head_dim") or hidden // heads)
     return ComputeShape(
-        matrix_parameters=facts.parameters_non_embedding,
-        output_projection_parameters=facts.vocabulary * hidden,
+        matrix_parameters=parameters,
+        output_projection_parameters=vocabulary * hidden,
         attention=(AttentionShape(layers, width, width),),
         projects_every_prompt_position=True,
         keeps_cache=bool(graph.past),

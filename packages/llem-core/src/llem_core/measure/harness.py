@@ -102,7 +102,7 @@ class _Readings:
 
     baseline: BaselineReadings | None = None
     loaded: BaselineReadings | None = None
-    measured: EnergyReading | None = None
+    window: EnergyReading | None = None
     prefill: EnergyReading | None = None
     session: EnergyReading | None = None
     prefill_passes: int = 0
@@ -188,7 +188,7 @@ class _Run:
         engine.settle()
         meter.begin(Phase.MEASURE)
         engine.run()
-        self.readings.measured = meter.end(Phase.MEASURE)
+        self.readings.window = meter.end(Phase.MEASURE)
         self.own |= own_processes(infos)  # it may have started more meanwhile
         processes = engine.collect()
         reject_failures(processes)
@@ -210,7 +210,7 @@ class _Run:
         engine.run_prefill(1)
         started_s = time.monotonic()
         engine.run_prefill(1)
-        measured = self.readings.measured
+        measured = self.readings.window
         passes = passes_for(time.monotonic() - started_s, measured.duration_s if measured else None)
         engine.settle()
         meter.begin(Phase.PHASE_PASSES)
@@ -249,7 +249,7 @@ class _Run:
             meter_failures=meter.failures,
             baseline=None if resident else self.ours(readings.baseline),
             loaded_baseline=self.ours(readings.loaded),
-            measured=without_own(readings.measured, self.own),
+            window=without_own(readings.window, self.own),
             prefill=without_own(readings.prefill, self.own),
             prefill_passes=readings.prefill_passes,
             session=without_own(readings.session, self.own),

@@ -24,11 +24,11 @@ def energy_fields(
     The energy is that of the sampler's window, which holds the first start and the last end
     of all processes; the baseline is subtracted over the length of that same window.
     """
-    window_s = measured.measured.duration_s if measured.measured else aggregate.duration_s
+    window_s = measured.window.duration_s if measured.window else aggregate.duration_s
     total_j = energy.total_j
     loaded_w = loaded.power_w if loaded else None
     adjusted_j = None if total_j is None or loaded_w is None else total_j - loaded_w * window_s
-    samples = measured.measured.samples if measured.measured else ()
+    samples = measured.window.samples if measured.window else ()
     names = {domain.name for domain in energy.used}
     terms = budget(energy.used, loaded, window_s)
     check_j = energy.cross_check_j if measured.config.energy.cross_check else None
@@ -58,7 +58,7 @@ def energy_fields(
         "loaded_baseline_power_w": loaded_w,
         "baseline": baseline,
         "loaded_baseline": loaded,
-        "sensor": dict(measured.measured.sensor) if measured.measured else {},
+        "sensor": dict(measured.window.sensor) if measured.window else {},
     }
     return fields, _reasons(measured, energy, baseline, loaded, fields)
 

@@ -39,14 +39,14 @@ def assemble(measured: Observations) -> FinishedExperiment:
     """Compute every figure of the result, and give each missing one its reason."""
     aggregate = aggregate_results(measured.processes)
     devices = measured.devices
-    energy = record_energy(measured.measured, measured.no_energy_reason, devices)
+    energy = record_energy(measured.window, measured.no_energy_reason, devices)
     baseline = _baseline(measured, measured.baseline)
     loaded = _baseline(measured, measured.loaded_baseline)
     fields, unavailable = energy_fields(measured, aggregate, energy, baseline, loaded)
     fields.update(_memory_fields(measured, aggregate, unavailable))
     fields.update(_latency_fields(aggregate, unavailable))
     used = {domain.name for domain in energy.used}
-    samples = measured.measured.samples if measured.measured else ()
+    samples = measured.window.samples if measured.window else ()
     thermal = thermal_record(samples, used)
     warnings = [
         *energy_warnings(
@@ -78,7 +78,7 @@ def assemble(measured: Observations) -> FinishedExperiment:
         unavailable={name: unavailable[name] for name in QUANTITIES if name in unavailable},
     )
     every_sample = measured.session.samples if measured.session else samples
-    rows = label(every_sample, measured.history, measured.measured)
+    rows = label(every_sample, measured.history, measured.window)
     result = with_writable_text(result)
     return FinishedExperiment(result, rows, tuple(measured.processes), measured.started_s)
 
@@ -86,7 +86,7 @@ def assemble(measured: Observations) -> FinishedExperiment:
 def _baseline(measured: Observations, idle: BaselineReadings | None) -> BaselinePower | None:
     if idle is None or not idle.readings:
         return None
-    opened_s = measured.measured.started_s if measured.measured else idle.ended_s
+    opened_s = measured.window.started_s if measured.window else idle.ended_s
     return baseline_power(idle, measured.devices, opened_s)
 
 

@@ -42,7 +42,7 @@ class Observations:
     meter_failures: list[str]
     baseline: BaselineReadings | None
     loaded_baseline: BaselineReadings | None
-    measured: EnergyReading | None
+    window: EnergyReading | None
     prefill: EnergyReading | None
     prefill_passes: int
     session: EnergyReading | None
