@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,12 @@ _TOLD = "told"
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("llem", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("llem")
+
+
+# Started with an ignored SIGINT, as a script's background jobs are, every command under test would
+# rightly ignore it too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,11 +2,11 @@
 
 Rates are in TFLOP/s at the boost clock, without sparsity; where a sheet has the sparse rate alone,
 half of it. ``half`` is fp16 and bf16 on tensor (matrix) cores, accumulated in fp32; ``tf32`` is
-fp32 products on them; ``fp32`` is the rate outside. Where they stand: NVIDIA's data sheets of each
-product, for GeForce and RTX PRO the architecture white papers (GA102, AD102, RTX Blackwell), for B200
-to GB300 the HGX and NVL72 sheets divided by their GPUs; AMD's CDNA data sheets. Not yet held against
-those: A10G, RTX 5080 and 5090, B300, GB200, GB300 and most rates of ``tf32``. A name is matched
-whole: a variant that is not listed has no figure, since its clocks and units differ.
+fp32 products on them; ``fp32`` is the rate outside. Where they stand: NVIDIA's data sheets of
+each product, for GeForce and RTX PRO the architecture white papers (GA102, AD102, RTX Blackwell),
+for B200 to GB300 the HGX and NVL72 sheets divided by their GPUs; AMD's CDNA data sheets. Not yet
+held against those: A10G, RTX 5080 and 5090, B300, GB200, GB300 and most rates of ``tf32``. A name
+is matched whole: a variant that is not listed has no figure, since its clocks and units differ.
 """
 
 from __future__ import annotations
