@@ -60,6 +60,9 @@ class Outcome:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+_ENDED = "the session was ended"
+
+
 class Worker:
     """The process that runs steps.
 
@@ -156,10 +159,13 @@ def run_steps(
     """
     worker: Worker | None = None
     statuses: dict[str, Status] = {}
+    waiting = [step.name for step in steps]
+    running = False
     try:
         for step in steps:
             started_s, left = time.monotonic(), left_s()
-            outcome = Outcome("cut", "the session was ended")
+            outcome = Outcome("cut", _ENDED)
+            running = True
             try:
                 if left < step.least_s:
                     reason = f"it takes {step.least_s:.0f} s and {max(left, 0):.0f} s were left"
@@ -174,9 +180,15 @@ def run_steps(
                     worker = None
                 took_s = time.monotonic() - started_s
                 log.append(_record(step.name, outcome, took_s, left_s()))
+                waiting.remove(step.name)
+            running = False
             statuses[step.name] = outcome.status
             last = (outcome.reason.strip().splitlines() or [""])[-1]
             say(f"{step.name}: {outcome.status} in {took_s:.1f} s {last}".rstrip())
+    except BaseException:
+        if waiting and not running:  # told to end between two steps
+            log.append(_record(waiting[0], Outcome("cut", _ENDED), 0.0, left_s()))
+        raise
     finally:
         if worker is not None:
             worker.kill()

@@ -173,3 +173,17 @@ def test_records_are_json_of_one_line_each(bench: Bench) -> None:
     bench.run(step("raises"))
     lines = bench.log.path.read_text().splitlines()
     assert [json.loads(line).get("step") for line in lines] == [None, "raises"]
+
+
+def test_an_end_between_two_steps_is_a_line_of_the_next_one(bench: Bench) -> None:
+    def end(said: str) -> None:
+        raise KeyboardInterrupt(said)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_steps([step("fine"), step("reads")], bench.worker, bench.log, lambda: 100.0, end)
+    records = bench.records()
+    assert records["fine"]["status"] == "done"
+    assert (records["reads"]["status"], records["reads"]["reason"]) == (
+        "cut",
+        "the session was ended",
+    )
