@@ -62,6 +62,8 @@ def test_what_runs_is_what_is_recorded(
     assert compile_mode(PyTorchConfig.model_validate(section), torch.device(device)) == mode
 
 
+# transformers 5.17 takes the device of weights on the disk for the model's.
+@pytest.mark.filterwarnings("ignore:You are calling .generate:UserWarning")
 def test_layers_on_disk_leave_their_inputs_where_they_run(
     start: Start, checkpoint: Path, tmp_path: Path
 ) -> None:
