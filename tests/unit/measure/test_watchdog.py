@@ -12,7 +12,7 @@ from llem_core.errors import BackendError, ExperimentError, LLEMError
 from llem_core.plugins import Plugins, use_plugins
 from llem_core.processes import EngineProcess
 from llem_core.testing import FakePlugin, ScriptedBackend, scripted_backend
-from llenergymeasure import run_experiment
+from llenergymeasure import ExperimentResult, run_experiment
 
 FOREVER_S = 600.0
 MEASURE = {"warmup": {"enabled": False}, "baseline": {"enabled": False}}
@@ -83,7 +83,9 @@ def kill_and_return(backend: Hosted) -> None:
     os.waitid(os.P_PID, backend.engine.pid, os.WEXITED | os.WNOWAIT)
 
 
-def measure(meanwhile: Callable[[Hosted], None], made: list[Hosted], **options: object) -> None:
+def measure(
+    meanwhile: Callable[[Hosted], None], made: list[Hosted], **options: object
+) -> ExperimentResult:
     def create(workload: Workload) -> InferenceBackend:
         made.append(Hosted(workload, meanwhile))
         return made[-1]
@@ -91,7 +93,7 @@ def measure(meanwhile: Callable[[Hosted], None], made: list[Hosted], **options: 
     plugins = Plugins()
     plugins.register(FakePlugin(backends=[scripted_backend(create=create)]))
     with use_plugins(plugins):
-        run_experiment(model="any", backend="scripted", n=1, **MEASURE, **options)  # type: ignore[arg-type]
+        return run_experiment(model="any", backend="scripted", n=1, **MEASURE, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_a_run_past_its_time_is_an_error_and_its_engine_is_ended() -> None:
 
 @pytest.mark.parametrize("timeout_s", [FOREVER_S, 31_536_000.0, float("inf")])
 def test_a_run_within_its_time_is_not_disturbed(timeout_s: float) -> None:
-    measure(lambda backend: None, [], timeout_s=timeout_s)
+    assert measure(lambda backend: None, [], timeout_s=timeout_s).n_requests == 1
 
 
 def test_outside_the_main_thread_a_run_ends_as_soon_as_python_runs() -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from llem_core.events import (
     Event,
     ExperimentFailed,
@@ -15,7 +12,7 @@ from llem_core.events import (
     PluginFailed,
 )
 
-from llem_cli.show.live import LiveLine, can_rewrite
+from llem_cli.show.live import LiveLine, OnLiveLine, can_rewrite
 from llem_cli.signals import Interruption
 
 DOING = {
@@ -33,7 +30,7 @@ DOING = {
 }
 
 
-class ExperimentProgress:
+class ExperimentProgress(OnLiveLine):
     """A listener that shows where the experiment stands.
 
     On a terminal the line follows every event; elsewhere there is none. With ``verbose``, each
@@ -47,23 +44,12 @@ class ExperimentProgress:
     """
 
     def __init__(self, quiet: bool, verbose: bool, interruption: Interruption) -> None:
-        self._line = LiveLine(can_rewrite() and not quiet)
+        super().__init__(LiveLine(can_rewrite() and not quiet))
         self._quiet = quiet
         self._verbose = verbose
         self._interruption = interruption
         self._n_prompts = 0
         self._phase: Phase | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._line.show("")
 
     def __call__(self, event: Event, /) -> None:
         """Show one event.

@@ -66,8 +66,6 @@ def displayed(text: str) -> int:
 class LiveLine:
     """One line that is written over, with lines above it that stay.
 
-    It goes away when it is left as a context manager.
-
     Args:
         shown: whether there is a live line at all; ``leave`` writes in any case.
     """
@@ -75,17 +73,6 @@ class LiveLine:
     def __init__(self, shown: bool) -> None:
         self.shown = shown
         self._standing = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.show("")
 
     def show(self, text: str) -> None:
         """Write the text over what stands there."""
@@ -98,3 +85,21 @@ class LiveLine:
         """Write a line that stays; the live one is gone until it is shown again."""
         self.show("")
         write_stderr(f"{text}\n")
+
+
+class OnLiveLine:
+    """A display that has a live line, which goes away when the display is left."""
+
+    def __init__(self, line: LiveLine) -> None:
+        self._line = line
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._line.show("")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from llem_core.events import (
     Event,
@@ -24,7 +22,7 @@ from llem_core.events import (
 from llem_core.units import format_duration, format_si
 
 from llem_cli.show.experiment_progress import DOING, failed_plugin, share
-from llem_cli.show.live import LiveLine, can_rewrite, columns, displayed, one_line
+from llem_cli.show.live import LiveLine, OnLiveLine, can_rewrite, columns, displayed, one_line
 from llem_cli.show.output import relative
 from llem_cli.show.study_summary import runs_of
 from llem_cli.show.table import rate
@@ -35,7 +33,7 @@ _MINUTE_S = 60
 _AFTER_PAUSE = {"config": "next experiment", "cycle": "next cycle"}
 
 
-class StudyProgress:
+class StudyProgress(OnLiveLine):
     """A listener that shows where the study stands.
 
     On a terminal: a line for each run that ended, and below them the live line. Elsewhere, the
@@ -63,7 +61,7 @@ class StudyProgress:
         line: LiveLine | None = None,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
-        self._line = line or LiveLine(can_rewrite() and not quiet)
+        super().__init__(line or LiveLine(can_rewrite() and not quiet))
         self._quiet = quiet
         self._verbose = verbose
         self._interruption = interruption
@@ -77,17 +75,6 @@ class StudyProgress:
         self.n_completed = 0
         self.n_runs = 0
         self.failures: list[RunEnded] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._line.show("")
 
     def __call__(self, event: Event, /) -> None:
         """Show one event.

@@ -98,7 +98,13 @@ def describe_exit(code: int | None) -> str:
         return "ended"
     if code >= 0:
         return f"exited with code {code}"
+    name = signal_name(-code)
+    return f"was ended by {'signal ' if name.isdigit() else ''}{name}"
+
+
+def signal_name(number: int) -> str:
+    """Name of a signal; its number where it has none."""
     try:
-        return f"was ended by {signal.Signals(-code).name}"
+        return signal.Signals(number).name
     except ValueError:
-        return f"was ended by signal {-code}"
+        return str(number)

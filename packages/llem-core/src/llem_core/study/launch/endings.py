@@ -8,6 +8,7 @@ from pathlib import Path
 
 from llem_core.contracts.messages import LaunchFailure
 from llem_core.events import Phase
+from llem_core.processes.output import signal_name
 
 _TAIL = 4000
 
@@ -70,7 +71,7 @@ def tail(log: Path) -> str | None:
 def _how(exit_code: int | None, oom_kills_before: int | None) -> tuple[str, str]:
     if exit_code is None or exit_code >= 0:
         return "WorkerDied", f"the process exited with code {exit_code} and without a result"
-    name = _signal_name(-exit_code)
+    name = signal_name(-exit_code)
     if exit_code != -signal.SIGKILL:
         return "WorkerKilled", f"the process was ended by signal {name}"
     after = oom_kills()
@@ -86,10 +87,3 @@ def _how(exit_code: int | None, oom_kills_before: int | None) -> tuple[str, str]
         "the process was killed by SIGKILL from outside (by hand, by a batch system, or for the "
         "memory limit of a container)",
     )
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
