@@ -10,10 +10,9 @@ from llem_core.contracts.backend import CheckReport
 from llem_core.errors import PreFlightError
 from llem_core.files import check_writable
 from llem_core.measure.energy.select import candidates
-from llem_core.measure.preflight import ask_backend
+from llem_core.measure.preflight import ask_backend, disk_bytes
 from llem_core.measure.prompts.load import count_prompts
 from llem_core.plugins.problems import ask_availability
-from llem_core.study.preflight import disk_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,11 @@ from llem_core.contracts.sink import ResultSink
 from llem_core.errors import ConfigError, ExperimentError
 from llem_core.events import Listener
 from llem_core.files import check_writable, new_study_folder
+from llem_core.measure.preflight import disk_bytes
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.study import StudyResult
 from llem_core.study.in_process import InProcessRunner, SavedExperiment
-from llem_core.study.preflight import check_study, disk_bytes
+from llem_core.study.preflight import check_study
 from llem_core.study.record.resume import resume_study
 from llem_core.study.runner import StudyRunner
 

@@ -26,7 +26,6 @@ from llem_core.config.layers import (
 )
 from llem_core.config.sections import DEFAULT_BACKEND
 from llem_core.config.study import STUDY_KEYS, StudyConfig
-from llem_core.config.sweep.expand import expand
 from llem_core.config.user import UserConfig, load_user_config
 from llem_core.config.yaml import Document, read_yaml
 from llem_core.errors import ConfigError
@@ -184,6 +183,8 @@ def _expanded(
     over: Sequence[Layer] = (),
 ) -> StudyConfig:
     """Expand a study's document and put the study together."""
+    from llem_core.config.sweep.expand import expand  # no experiment needs it
+
     try:
         base = _base(document)
         layers = [*below, *([] if base is None else [Layer.read(base)])]

@@ -9,6 +9,9 @@ from llem_core.errors import LLEMError, PreFlightError
 from llem_core.plugins import plugins
 from llem_core.units import format_bytes
 
+# Rough sizes on disk, rather too large: the record without its requests; a request; a token.
+_RECORD_BYTES, _REQUEST_BYTES, _TOKEN_BYTES = 100_000, 400, 24
+
 
 def check(config: ExperimentConfig) -> CheckReport:
     """Ask the backend about the experiment.
@@ -58,3 +61,9 @@ def ask_backend(config: ExperimentConfig, available: Availability | None = None)
         memory_available_bytes=free,
         notes=report.notes,
     )
+
+
+def disk_bytes(config: ExperimentConfig) -> int:
+    """About the size of the files of one result, rather too large."""
+    request = _REQUEST_BYTES + config.max_output_tokens * _TOKEN_BYTES
+    return _RECORD_BYTES + config.n * request

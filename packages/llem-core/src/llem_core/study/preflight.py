@@ -18,7 +18,7 @@ from llem_core.contracts.hookspecs import Availability
 from llem_core.errors import LLEMError, PreFlightError
 from llem_core.files import check_writable
 from llem_core.measure.energy.select import candidates
-from llem_core.measure.preflight import ask_backend
+from llem_core.measure.preflight import ask_backend, disk_bytes
 from llem_core.measure.prompts.load import TooFewPromptsError, count_prompts
 from llem_core.plugins import plugins
 from llem_core.plugins.problems import ask_availability
@@ -28,8 +28,6 @@ from llem_core.text import canonical_json
 _MOST_TOLD = 10
 _MOST_LABELS = 3
 _NOT_WORKLOAD = ("dataset", "n", "warmup", "baseline", "energy")
-# Rough sizes on disk, rather too large: the record without its requests; a request; a token.
-_RECORD_BYTES, _REQUEST_BYTES, _TOKEN_BYTES = 100_000, 400, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +231,6 @@ def _disk(output: Path, needed_bytes: int) -> Iterator[str]:
         check_writable(output, needed_bytes)
     except PreFlightError as error:
         yield str(error).rstrip(".")
-
-
-def disk_bytes(config: ExperimentConfig) -> int:
-    """About the size of the files of one result, rather too large."""
-    request = _REQUEST_BYTES + config.max_output_tokens * _TOKEN_BYTES
-    return _RECORD_BYTES + config.n * request
 
 
 def _grouped(found: dict[str, list[str]]) -> tuple[StudyProblem, ...]:
