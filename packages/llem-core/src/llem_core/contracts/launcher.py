@@ -27,9 +27,14 @@ class Running(ABC):
     Attributes:
         run_id: what ``Launcher.attach`` finds it by, kept in the study's manifest: a process id, a
             job's number, a container's name; empty where it cannot be found again.
+        node: name of the machine that it runs on, once that is known; ``None`` where there is but
+            one.
+        waits_for: why it is still queued, in the words of its queue; ``None`` where nobody says.
     """
 
     run_id: str = ""
+    node: str | None = None
+    waits_for: str | None = None
 
     @property
     def state(self) -> RunState:

@@ -50,6 +50,10 @@ class LaunchTask:
         folder: name of the experiment's own folder in it, which the experiment makes.
         resources: what it asks of the launcher.
         services: what the study's services tell of themselves, by name; JSON types.
+        block: name of a set of runs that belong on one node, so that they can be compared; the
+            study starts them one after another. ``None`` where it may run anywhere.
+        node: the node that earlier runs of its block were on; a launcher with nodes starts it
+            there. ``None`` where there were none, or where it must find another one.
     """
 
     config_hash: str
@@ -58,6 +62,8 @@ class LaunchTask:
     folder: str
     resources: Resources = Resources()
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    block: str | None = None
+    node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
