@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # A real SLURM of a few nodes on this host, in a folder of its own: for tests and for trying things.
+#   scripts/slurm_cluster.sh install FOLDER          Debian's slurm-wlm and munge; its log goes there
 #   scripts/slurm_cluster.sh start FOLDER [NODES]    then: source FOLDER/env.sh
 #   scripts/slurm_cluster.sh stop FOLDER
 #   scripts/slurm_cluster.sh stop-node|start-node FOLDER NODE    stopping kills its jobs as well
 #   scripts/slurm_cluster.sh stop-controller|start-controller FOLDER
 # Nodes are called n1, n2, …; each is a daemon of its own with all CPUs of the host and two GPUs that
 # do not exist (so that asking for some can be tried). No accounting: `sacct` says that it is off.
-# Needs root, and Debian's slurm-wlm and munge, which are installed where they are missing.
+# Needs root, as munge and SLURM's daemons do here.
 # MIN_JOB_AGE_S: how long the controller remembers a job that has ended (300).
 # SLURMD_TIMEOUT_S: how long a node may be silent before it is down (10).
 set -euo pipefail
 
-usage() { sed -n '2,6s/^# *//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,7s/^# *//p' "$0" >&2; exit 2; }
 [ $# -ge 2 ] || usage
 command=$1
 folder=$(mkdir -p "$2" && cd "$2" && pwd)
@@ -94,7 +95,6 @@ CONF
     echo "PartitionName=main Nodes=n[1-$count] Default=YES MaxTime=1-00:00:00 State=UP" >>"$folder/slurm.conf"
     cat >"$folder/env.sh" <<ENV
 export SLURM_CONF=$folder/slurm.conf
-export LLEM_SLURM_CLUSTER=$folder
 ENV
 }
 
@@ -132,12 +132,14 @@ kill_jobs() {
     for pid in "${steps[@]}" "${jobs[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
 }
 
+is_alive() { grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null; }
+
 end_by_file() {
     local pid
     [ -e "$1" ] || return 0
     pid=$(cat "$1")
     kill "-${2:-TERM}" "$pid" 2>/dev/null || true
-    for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+    for _ in $(seq 50); do is_alive "$pid" || break; sleep 0.1; done
     kill -KILL "$pid" 2>/dev/null || true
     rm -f "$1"
 }
@@ -145,9 +147,11 @@ end_by_file() {
 start_node() { mkdir -p "$folder/spool.$1"; slurmd -N "$1" 2>>"$folder/slurmd.$1.start.log"; }
 
 start() {
-    local count=${third:-2} i
+    local count=${third:-2} i program
     [ ! -e "$folder/slurm.conf" ] || { echo "$folder has a cluster already; stop it first" >&2; exit 1; }
-    install
+    for program in slurmctld slurmd munged sbatch; do
+        command -v "$program" >/dev/null || { echo "there is no $program; $0 install FOLDER" >&2; exit 3; }
+    done
     mkdir -p "$folder/state"
     write_configuration "$count"
     start_munge
@@ -166,12 +170,13 @@ stop() {
     local file
     kill_jobs
     for file in "$folder"/slurmd.*.pid "$folder/slurmctld.pid" "$folder/munged.pid"; do
-        end_by_file "$file"
+        end_by_file "$file" KILL
     done
     rm -f "$folder/slurm.conf"
 }
 
 case $command in
+    install) install ;;
     start) start ;;
     stop) stop ;;
     # As if its power had been cut: nobody tells the controller.

@@ -18,10 +18,11 @@ PROJECTS: dict[str, dict[str, Any]] = {
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
-def test_there_are_six_distributions_of_one_version() -> None:
+def test_the_distributions_have_one_version() -> None:
     assert set(PROJECTS) == {
         *("llem-core", "llem-cli", "llem-pytorch"),
         *("llem-energy-nvml", "llem-energy-zeus", "llem-energy-codecarbon"),
+        "llem-slurm",
     }
     assert {project["version"] for project in PROJECTS.values()} == {VERSION}
     assert llem_cli.__version__ == VERSION

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Runs the launcher of SLURM on a real cluster of two nodes, which it starts and ends. Needs root.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+bash scripts/slurm_cluster.sh install "$folder"
+uv run --locked pytest -n 0 -rs --full tests/integration/slurm | tee "$folder/report"
+# Where SLURM cannot run, the tests skip with a reason; here that is a failure.
+! grep -q '^SKIPPED' "$folder/report"

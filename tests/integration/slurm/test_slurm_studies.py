@@ -1,0 +1,169 @@
+"""Studies whose runs are jobs of a real SLURM."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from llem_core.errors import StudyError
+from llem_core.study.record.manifest import load_manifest
+from llenergymeasure import StudyResult, run_study
+
+from tests.integration.slurm.conftest import Cluster, Study
+
+pytestmark = [pytest.mark.usefixtures("cluster", "installed"), pytest.mark.timeout(180)]
+
+
+def folder_of(output: Path) -> Path:
+    (folder,) = output.iterdir()
+    return folder
+
+
+def notes(folder: Path) -> list[list[str]]:
+    """What each run noted, in order: node, GPUs, set-up, job."""
+    return [p.read_text().split("|") for p in sorted(folder.glob("[0-9]*"))]
+
+
+def until(condition: Any, limit_s: float = 60) -> None:
+    end_s = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end_s, "it has not happened"
+        time.sleep(0.05)
+
+
+def counts(result: StudyResult) -> tuple[int, int]:
+    return result.summary.n_completed, result.summary.n_failed
+
+
+def test_runs_are_jobs_on_both_nodes_with_what_they_ask_for(
+    tmp_path: Path, study: Study, cluster: Cluster
+) -> None:
+    (seen := tmp_path / "seen").mkdir()
+    content = study(
+        sweep={"max_output_tokens": [2, 3]},
+        patient={"notes": str(seen)},
+        slurm={
+            "setup": ["export SETUP_RAN=yes"],
+            "constraint": "here",
+            "experiments": [{"match": {"max_output_tokens": 3}, "gpus": 2}],
+        },
+        resources={"gpus": 1, "cpus": 1, "memory_gib": 1},
+    )
+    result = run_study(content, output_dir=tmp_path / "out")
+    assert counts(result) == (2, 0)
+    assert sorted(n[1] for n in notes(seen)) == ["1", "2"]
+    assert all(n[2] == "yes" for n in notes(seen))
+    manifest = load_manifest(folder_of(tmp_path / "out"))
+    assert sorted(n[3] for n in notes(seen)) == sorted(e.run_id or "" for e in manifest.runs())
+    isolation = result.measurement_protocol.process_isolation
+    assert isolation == "a SLURM job of its own for each experiment"
+    assert cluster.jobs == []
+    left = sorted(path.name for path in (folder_of(tmp_path / "out") / "slurm").iterdir())
+    assert left == ["jobs", "name", "submitit"], "files of runs that went well are not kept"
+
+
+def test_two_runs_never_share_a_node(tmp_path: Path, study: Study, cluster: Cluster) -> None:
+    (seen := tmp_path / "seen").mkdir()
+    content = study(
+        sweep={"max_output_tokens": [2, 3, 4]},
+        patient={"notes": str(seen), "until": str(tmp_path / "go")},
+        slurm={"jobs": 3},
+    )
+    with started(content, tmp_path) as head:
+        until(lambda: len(notes(seen)) == 2)
+        assert {note[0] for note in notes(seen)} == {"n1", "n2"}
+        time.sleep(1)
+        assert len(notes(seen)) == 2, "the third one has no node to itself"
+        (tmp_path / "go").touch()
+        assert head.wait(60) == 0
+    assert len(notes(seen)) == 3
+
+
+def test_a_job_that_fails_says_what_slurm_wrote(tmp_path: Path, study: Study) -> None:
+    result = run_study(
+        study(slurm={"setup": ["echo no such module >&2; exit 7"]}), output_dir=tmp_path
+    )
+    assert counts(result) == (0, 1)
+    (entry,) = load_manifest(folder_of(tmp_path)).runs()
+    assert entry.error is not None
+    assert entry.error.startswith("WorkerDied: job ")
+    (told,) = folder_of(tmp_path).glob("*.error.json")
+    assert "no such module" in told.read_text()
+
+
+def test_what_slurm_refuses_ends_the_study_with_its_words(tmp_path: Path, study: Study) -> None:
+    with pytest.raises(StudyError, match="invalid partition specified: nowhere"):
+        run_study(study(slurm={"partition": "nowhere"}), output_dir=tmp_path)
+
+
+def test_an_interrupt_leaves_no_job(tmp_path: Path, study: Study, cluster: Cluster) -> None:
+    (seen := tmp_path / "seen").mkdir()
+    content = study(
+        sweep={"max_output_tokens": [2, 3, 4]},
+        patient={"notes": str(seen), "until": str(tmp_path / "go")},
+        slurm={"jobs": 3},
+    )
+    with started(content, tmp_path) as head:
+        until(lambda: len(notes(seen)) == 2)
+        head.send_signal(signal.SIGINT)
+        assert head.wait(60) == 130
+    assert cluster.jobs == []
+    manifest = load_manifest(folder_of(tmp_path / "out"))
+    assert manifest.status == "interrupted"
+    assert {entry.status for entry in manifest.runs()} == {"interrupted"}
+
+
+def test_the_death_of_the_head_loses_nothing(
+    tmp_path: Path, study: Study, cluster: Cluster
+) -> None:
+    (seen := tmp_path / "seen").mkdir()
+    content = study(
+        sweep={"max_output_tokens": [2, 3]},
+        patient={"notes": str(seen), "until": str(tmp_path / "go")},
+        n_cycles=2,
+    )
+    with started(content, tmp_path) as head:
+        until(lambda: len(notes(seen)) == 2)
+        head.kill()
+    before = [e.run_id for e in load_manifest(folder_of(tmp_path / "out")).runs() if e.run_id]
+    assert len(before) == 2
+    assert sorted(before) == sorted(cluster.jobs)
+    with started(content, tmp_path, "--resume") as head:
+        time.sleep(1)
+        assert len(notes(seen)) == 2, "what runs already must not be started again"
+        (tmp_path / "go").touch()
+        assert head.wait(60) == 0
+    entries = list(load_manifest(folder_of(tmp_path / "out")).runs())
+    assert [e.status for e in entries] == ["completed"] * 4
+    assert [e.attempt for e in entries] == [1] * 4
+    assert {e.run_id for e in entries} > set(before)
+    assert len(notes(seen)) == 4
+    assert cluster.jobs == []
+
+
+class started:
+    """A study's process, as a user starts it; killed at the end of the block."""
+
+    def __init__(self, content: dict[str, Any], tmp_path: Path, *flags: str) -> None:
+        file = tmp_path / "study.yaml"
+        file.write_text(yaml.safe_dump(content))
+        llem = Path(sys.executable).with_name("llem")
+        self.process = subprocess.Popen(
+            [llem, "run", file, "--yes", "--output", tmp_path / "out", *flags],
+            stdout=subprocess.DEVNULL,
+            env=dict(os.environ),
+        )
+
+    def __enter__(self) -> subprocess.Popen[bytes]:
+        return self.process
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
