@@ -68,20 +68,22 @@ def test_all_problems_come_at_once_each_once_with_what_has_it(
     assert not (tmp_path / "missing").exists()
 
 
-def test_several_backends_are_refused_with_the_way_to_come(
+def test_backends_that_are_all_installed_here_share_a_study(
     with_plugins: Within, tmp_path: Path
 ) -> None:
     with with_plugins(backends=[scripted_backend(), scripted_backend("other")]):
-        told = refusal(study(sweep={"backend": ["scripted", "other"]}), tmp_path)
-    assert "scripted and other" in told
-    assert "Docker" in told
+        found = study(sweep={"backend": ["scripted", "other"]})
+        assert check_study(found, tmp_path).problems == ()
 
 
 def test_a_backend_that_is_not_installed_counts_as_one_that_is_asked_for(
     with_plugins: Within, tmp_path: Path
 ) -> None:
     with with_plugins():
-        assert "Docker" in refusal(study(sweep={"backend": ["scripted", "vllm"]}), tmp_path)
+        told = refusal(study(sweep={"backend": ["scripted", "vllm"]}), tmp_path)
+    assert "the backends scripted and vllm, of which vllm is not installed here" in told
+    assert "`environments: {vllm: {python: /path/bin/python}}`" in told
+    assert "Docker runner" in told
 
 
 def test_memory_that_cannot_suffice_is_a_problem(with_plugins: Within, tmp_path: Path) -> None:

@@ -21,12 +21,13 @@ from llem_core.config.user import load_user_config
 from llem_core.config.yaml import read_yaml
 from llem_core.contracts.launcher import Launcher
 from llem_core.contracts.sink import ResultSink
-from llem_core.errors import ConfigError, ExperimentError
+from llem_core.errors import ConfigError, ExperimentError, PreFlightError
 from llem_core.events import Listener
 from llem_core.files import check_writable, new_study_folder
 from llem_core.measure.preflight import disk_bytes
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.study import StudyResult
+from llem_core.study.elsewhere import ElsewhereRunner
 from llem_core.study.in_process import InProcessRunner, SavedExperiment
 from llem_core.study.preflight import check_study
 from llem_core.study.record.resume import resume_study
@@ -165,7 +166,9 @@ def run_and_save(
     sinks: Iterable[ResultSink] = (),
     limit_s: float | None = None,
 ) -> SavedExperiment:
-    """Measure one experiment in this process and write it, if ``output`` is given.
+    """Measure one experiment and write it, if ``output`` is given.
+
+    It is measured in this process, or in a process of the environment that it names.
 
     Past ``limit_s`` seconds it is ended with an ``ExperimentError``.
 
@@ -175,13 +178,26 @@ def run_and_save(
     if output is not None:
         check_writable(output, disk_bytes(config))
     study = study_of(config)
-    runner = InProcessRunner(study, output, listener, tuple(sinks), limit_s)
+    own = tuple(sinks)
+    if config.runs_in is None:
+        runner: _Saving = InProcessRunner(study, output, listener, own, limit_s)
+    elif own:
+        raise PreFlightError(
+            f"the experiment runs in the environment {config.runs_in!r}, where sinks that are "
+            "objects of this process cannot be; install them there as plugins, or leave them out."
+        )
+    else:
+        runner = ElsewhereRunner(study, output, listener, limit_s)
     _run(study, runner)
     return runner.saved[0]
 
 
 class _Runner(Protocol):
     def run(self) -> StudyResult: ...
+
+
+class _Saving(_Runner, Protocol):
+    saved: list[SavedExperiment]
 
 
 def _run(study: StudyConfig, runner: _Runner) -> StudyResult:
@@ -225,7 +241,8 @@ def _resolve(
     if isinstance(config, ExperimentConfig):
         if not fields:
             return config, None
-        return ExperimentConfig.model_validate({**config.model_dump(), **fields}), None
+        given = {**config.model_dump(), "environments": config.environments, **fields}
+        return ExperimentConfig.model_validate(given), None
     if config is None:
         return ExperimentConfig.model_validate(fields or QUICKSTART), None
     document, limit_s = split_limit(read_yaml(Path(config)))

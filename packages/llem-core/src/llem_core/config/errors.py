@@ -98,7 +98,10 @@ def _shown(value: Any, name: str) -> str:
 
 def _nearest(location: tuple[int | str, ...], root: type[BaseModel]) -> str:
     model: type[BaseModel] | None = root
-    for part in location[:-1]:
+    path = list(location[:-1])
+    if path[:1] == ["environments"]:
+        del path[1:2]  # its keys are names that the user has chosen
+    for part in path:
         model = _child(model, part)
     if model is None:
         return "remove it"

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError, to_jsonable_python
 from llem_core.config.baseline import BaselineConfig
 from llem_core.config.dataset import DatasetConfig
 from llem_core.config.energy import EnergyConfig
-from llem_core.config.sections import DEFAULT_BACKEND, bind, resolve
+from llem_core.config.sections import DEFAULT_BACKEND, bind, named_environments, resolve
 from llem_core.config.warmup import Count, WarmupConfig
 from llem_core.contracts.config import (
     BackendSection,
@@ -30,6 +30,8 @@ from llem_core.contracts.config import (
     no_password,
 )
 from llem_core.contracts.workload import Precision, Workload
+from llem_core.elsewhere.config import EnvironmentConfig
+from llem_core.elsewhere.offer import not_in_environment, unknown_environment
 from llem_core.plugins import plugins
 from llem_core.text import canonical_json, short_hash
 
@@ -85,17 +87,49 @@ class ExperimentConfig(StrictModel):
         default_factory=dict,
         description="Arguments that llem does not know, handed to the engine as they are.",
     )
+    environment: str | None = Field(
+        None,
+        min_length=1,
+        description="Environment that it runs in, of those in `environments`; null is this one, "
+        "or, for a backend that is not installed here, the environment of the backend's name.",
+    )
+    environments: dict[str, EnvironmentConfig] = Field(
+        default_factory=dict,
+        exclude=True,
+        description="Environments by name: a Python, or a container image, in which backends are "
+        "installed that this environment lacks.",
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _resolve(cls, data: Any) -> Any:
         return resolve(data, _CORE_FIELDS) if isinstance(data, dict) else data
 
+    @model_validator(mode="after")
+    def _environment_is_defined(self) -> Self:
+        # The process that runs it knows no environments: it is in one.
+        if self.environment is None or not self.environments:
+            return self
+        if self.environment not in self.environments:
+            raise ValueError(unknown_environment(self.environment, self.environments))
+        if not plugins().backends.is_here(self.backend) and (
+            self.backend not in plugins().offers(self.environment)
+        ):
+            raise ValueError(not_in_environment(self.backend, self.environment))
+        return self
+
+    @field_validator("environments")
+    @classmethod
+    def _environments_have_names(
+        cls, environments: dict[str, EnvironmentConfig]
+    ) -> dict[str, EnvironmentConfig]:
+        return named_environments(environments)
+
     @field_validator("backend")
     @classmethod
     def _backend_is_installed(cls, name: str) -> str:
         if name not in plugins().backends:
-            message = plugins().backends.unknown(name)
+            message = not_in_environment(name) or plugins().backends.unknown(name)
             raise PydanticCustomError("unknown_backend", "{message}", {"message": message})
         return name
 
@@ -165,6 +199,12 @@ class ExperimentConfig(StrictModel):
         """
         return short_hash(self.canonical())
 
+    @property
+    def runs_in(self) -> str | None:
+        """Name of the environment that it runs in; ``None`` for this one."""
+        here = self.environment is None and plugins().backends.is_here(self.backend)
+        return None if here else self.environment or self.backend
+
     def canonical(self) -> dict[str, Any]:
         """The fields that ``measurement_config_hash`` is taken over, as JSON types."""
         parts = (self.canonical_part(name) for name in (*_CORE_FIELDS, *self.sections))
@@ -173,6 +213,8 @@ class ExperimentConfig(StrictModel):
     def canonical_part(self, name: str) -> dict[str, Any]:
         """One key of ``canonical()`` with its value; empty where it stays out."""
         section = (self.__pydantic_extra__ or {}).get(name)
+        if name == "environments" or (name == "environment" and self.environment is None):
+            return {}  # where an environment lies is not what is measured
         if section is None:
             return {name: to_jsonable_python(getattr(self, name))}
         if name in plugins().sinks:
@@ -187,6 +229,14 @@ class ExperimentConfig(StrictModel):
             every = section.model_dump(mode="json")
             dumped = {key: value for key, value in every.items() if value is not None}
         return {name: dumped}
+
+    def for_run(self) -> dict[str, Any]:
+        """Its fields as JSON types, for the process that runs it, wherever that is.
+
+        Sections of other backends stay out: that environment may not have them.
+        """
+        others = {n for n in self.sections if n in plugins().backends and n != self.backend}
+        return self.model_dump(mode="json", exclude=others)
 
     def with_hash(self, config_hash: str) -> Self:
         """Spare this configuration the work of finding its hash, which the caller has done."""

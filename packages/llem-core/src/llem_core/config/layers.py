@@ -144,6 +144,32 @@ def place_of(layers: Sequence[Layer], location: Location, backend: Any) -> str:
     return best[1]
 
 
+def refuse_clashes(layers: Iterable[Layer]) -> None:
+    """Refuse two environments of one name: which of them a result is from would not be seen.
+
+    Args:
+        layers: the files of a configuration, the lowest first; the command line is none of them.
+
+    Raises:
+        ConfigError: two files define one name differently.
+    """
+    first: dict[str, tuple[Any, str]] = {}
+    for layer in layers:
+        environments = layer.fields.get("environments")
+        for name, content in environments.items() if isinstance(environments, Mapping) else ():
+            here = layer.document.place((*layer.at, "environments", name))
+            before, there = first.setdefault(name, (content, here))
+            if _as_mapping(before) != _as_mapping(content):
+                raise ConfigError(
+                    f"{here}: environments.{name} is defined twice, here and, differently, in "
+                    f"{there}; rename one of them, or remove it."
+                )
+
+
+def _as_mapping(content: Any) -> Any:
+    return {"python": content} if isinstance(content, str) else content
+
+
 def _depth(fields: Any, location: Location) -> int:
     for depth, part in enumerate(location):
         if not isinstance(fields, Mapping) or part not in fields:

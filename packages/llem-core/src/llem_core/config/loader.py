@@ -21,6 +21,7 @@ from llem_core.config.layers import (
     from_environment,
     merge,
     place_of,
+    refuse_clashes,
     said_last,
     stacked,
 )
@@ -81,6 +82,7 @@ def load_experiment_config(
         Layer.read(settings, VARIABLES),
         Layer.read(overrides or {}, COMMAND_LINE),
     ]
+    refuse_clashes(layers[:2])
     backend = said_last(layers, "backend", DEFAULT_BACKEND)
     try:
         return ExperimentConfig.model_validate(stacked(layers, backend))
@@ -188,6 +190,7 @@ def _expanded(
     try:
         base = _base(document)
         layers = [*below, *([] if base is None else [Layer.read(base)])]
+        refuse_clashes([*layers, Layer.read(document)])
         expansion = expand(document, layers, over)
         fields = {
             "name": name,
@@ -197,6 +200,7 @@ def _expanded(
             "merged": expansion.merged,
             "n_generated": expansion.n_generated,
             "execution": merged_execution(execution),
+            "environments": expansion.experiments[0].environments,
         }
     except KeyedConfigError as error:
         raise error.at(document.place(error.location)) from error
@@ -244,6 +248,7 @@ def study_of(config: ExperimentConfig, execution: ExecutionConfig | None = None)
         labels={config.measurement_config_hash: config.model},
         n_generated=1,
         execution=execution or ExecutionConfig(),
+        environments=config.environments,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from pydantic_core import PydanticCustomError
 
 from llem_core.config.layers import lift, merge
 from llem_core.contracts.config import Section
+from llem_core.elsewhere.config import EnvironmentConfig
+from llem_core.elsewhere.offer import offer, section_in
 from llem_core.errors import PluginError
 from llem_core.plugins import plugins
 from llem_core.plugins.discover import DISABLE_VARIABLE
@@ -28,6 +31,7 @@ class _Marked:
     name: str
     value: Any
     core_fields: frozenset[str]
+    owner: type[Section] | None = None
 
 
 def resolve(data: dict[str, Any], core_fields: frozenset[str]) -> dict[str, Any]:
@@ -40,14 +44,64 @@ def resolve(data: dict[str, Any], core_fields: frozenset[str]) -> dict[str, Any]
     lifted, scoped = lift(data)
     backend = data.get("backend", DEFAULT_BACKEND)
     named = isinstance(backend, str)
+    environment = data.get("environment")
+    if data.get("environments"):
+        ask_environments(data["environments"], [environment], [backend, *lifted])
     if named and backend in scoped:
         lifted = merge(lifted, scoped[backend])
     if named and backend in plugins().backends:
         lifted.setdefault(backend, {})
+    owners = {}
+    if named and not plugins().backends.is_here(backend):
+        owners[backend] = section_in(environment or backend, backend)
     return {
-        name: value if name in core_fields else _Marked(name, value, core_fields)
+        name: value if name in core_fields else _Marked(name, value, core_fields, owners.get(name))
         for name, value in lifted.items()
     }
+
+
+def ask_environments(environments: Any, chosen: Iterable[object], names: Iterable[object]) -> None:
+    """Ask those environments whose backends are needed and not here.
+
+    Args:
+        environments: name to environment, raw or validated.
+        chosen: environments that experiments name.
+        names: backends, and sections that may be those of backends.
+
+    Raises:
+        PreFlightError: one of them cannot be used.
+    """
+    if not isinstance(environments, Mapping):
+        return  # the validation of the field tells
+    known = plugins()
+    lacking = [name for name in names if name in environments and not known.backends.is_here(name)]
+    wanted = [name for name in (*chosen, *lacking) if isinstance(name, str)]
+    offer(environments, wanted)
+
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+
+
+def named_environments(environments: dict[str, EnvironmentConfig]) -> dict[str, EnvironmentConfig]:
+    """The environments, if their names can be names and differ.
+
+    Raises:
+        ValueError: they do not.
+    """
+    seen: dict[str, str] = {}
+    for name in environments:
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"{name!r:.60} is no name of an environment; use letters, digits and `._-`, "
+                "beginning with a letter or digit"
+            )
+        if name.lower() in seen:
+            raise ValueError(
+                f"{seen[name.lower()]!r} and {name!r} clash: names of environments differ by more "
+                "than capitals; rename one of them"
+            )
+        seen[name.lower()] = name
+    return environments
 
 
 def bind(marked: Any) -> Section:
@@ -56,7 +110,7 @@ def bind(marked: Any) -> Section:
         return marked
     if not isinstance(marked, _Marked):
         raise PydanticCustomError("section", "a section is a mapping")
-    owner = plugins().section(marked.name)
+    owner = marked.owner or plugins().section(marked.name)
     if owner is None:
         raise PydanticCustomError("unknown_key", "{message}", {"message": _unknown(marked)})
     value = {} if marked.value is None else marked.value

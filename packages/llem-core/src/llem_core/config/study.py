@@ -11,7 +11,9 @@ from pydantic import Field, field_validator, model_validator
 
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
+from llem_core.config.sections import ask_environments
 from llem_core.contracts.config import StrictModel
+from llem_core.elsewhere.config import EnvironmentConfig
 from llem_core.text import short_hash
 
 STUDY_KEYS = frozenset({"name", "base", "sweep", "experiments", "execution"})
@@ -72,6 +74,26 @@ class StudyConfig(StrictModel):
     execution: ExecutionConfig = Field(
         default_factory=ExecutionConfig, description="How the study is run."
     )
+    environments: dict[str, EnvironmentConfig] = Field(
+        default_factory=dict, description="Environments by name; those of the experiments."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _environments_come_first(cls, data: Any) -> Any:
+        """Experiments that were read from a file need what their environments tell."""
+        if not isinstance(data, dict):
+            return data
+        found = [each for each in data.get("experiments") or () if isinstance(each, Mapping)]
+        if data.get("environments") and found:
+            chosen = [each.get("environment") for each in found]
+            named = [key for each in found for key in (each.get("backend"), *each)]
+            ask_environments(data["environments"], chosen, named)
+        elif not data.get("environments"):
+            own = [e for e in data.get("experiments") or () if isinstance(e, ExperimentConfig)]
+            merged = {name: env for each in own for name, env in each.environments.items()}
+            return {**data, "environments": merged}
+        return data
 
     @field_validator("name")
     @classmethod

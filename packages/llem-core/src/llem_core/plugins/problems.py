@@ -13,6 +13,7 @@ from typing import Any
 
 import pluggy
 
+from llem_core.contracts import hookspecs
 from llem_core.contracts.backend import BackendSpec
 from llem_core.contracts.config import Section
 from llem_core.contracts.hookspecs import Availability
@@ -22,6 +23,7 @@ from llem_core.errors import PluginError
 from llem_core.text import nearest
 
 _LONGEST = 500
+SLOW_IMPORT_S = 1.0
 
 
 def why_not_imported(point: EntryPoint, error: BaseException) -> str:
@@ -130,3 +132,28 @@ def _checked(answer: Any, printed: str) -> Availability:
     if printed:
         reason = f"{reason.rstrip('.')} (asked, it printed {printed[:80]!r})"
     return replace(answer, usable=bool(answer.usable), reason=reason)
+
+
+def oddities(printed: str, import_s: float) -> tuple[str, ...]:
+    """Notes on what a plugin did while it was imported."""
+    notes = []
+    if printed.strip():
+        notes.append(f"printed at import: {printed.strip()[:80]!r}")
+    if import_s > SLOW_IMPORT_S:
+        notes.append(f"took {import_s:.1f} s to import")
+    return tuple(notes)
+
+
+def other_contract(declared: object) -> str:
+    """What to do about a plugin that was written for another contract, or declares none."""
+    ours = hookspecs.CONTRACT_VERSION
+    if declared is None:
+        return (
+            f"it does not declare its contract; add `LLEM_CONTRACT = {ours}` to the module that "
+            "the entry point names"
+        )
+    told = f"it was written for plugin contract {declared!r}, and this llem-core has {ours}"
+    if isinstance(declared, int) and declared in hookspecs.CONTRACT_HISTORY:
+        changed = "; ".join(hookspecs.CONTRACT_HISTORY[n] for n in range(declared + 1, ours + 1))
+        return f"{told}; install a newer version of it, or, as its author, change this: {changed}"
+    return f"{told}; install versions that fit each other"

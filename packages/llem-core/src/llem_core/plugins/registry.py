@@ -15,7 +15,7 @@ RESERVED_NAMES = frozenset(
         # keys of an experiment file
         *("model", "backend", "precision", "n", "dataset", "max_input_tokens"),
         *("max_output_tokens", "random_seed", "decoder", "warmup", "baseline", "energy"),
-        *("lora", "passthrough_kwargs"),
+        *("lora", "passthrough_kwargs", "environment", "environments"),
         # keys of a study file and of the user's configuration
         *("name", "base", "sweep", "experiments", "execution", "output"),
         # keys of `execution`
@@ -29,6 +29,7 @@ RESERVED_NAMES = frozenset(
 
 DISTRIBUTIONS = {
     "pytorch": "llem-pytorch",
+    "vllm": "llem-vllm",
     "nvml": "llem-energy-nvml",
     "zeus": "llem-energy-zeus",
     "codecarbon": "llem-energy-codecarbon",
@@ -62,6 +63,7 @@ class Registry(Generic[SpecT]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, list[_Entry[SpecT]]] = {}
+        self._elsewhere: set[str] = set()
 
     def add(self, spec: SpecT, owner: str) -> None:
         """Enter a spec that the plugin ``owner`` offers.
@@ -70,7 +72,20 @@ class Registry(Generic[SpecT]):
             PluginError: its name cannot be a name.
         """
         self.check(spec)
+        if spec.name in self._elsewhere:
+            self._elsewhere.remove(spec.name)
+            del self._entries[spec.name]
         self._entries.setdefault(spec.name, []).append(_Entry(spec, owner))
+
+    def put(self, spec: SpecT, owner: str) -> None:
+        """Enter a spec that lies elsewhere, unless one of its name is here; the newest counts."""
+        if not self.is_here(spec.name):
+            self._entries[spec.name] = [_Entry(spec, owner)]
+            self._elsewhere.add(spec.name)
+
+    def is_here(self, name: object) -> bool:
+        """Whether a plugin that is installed here claims the name."""
+        return name in self._entries and name not in self._elsewhere
 
     def check(self, spec: SpecT) -> None:
         """See that a spec could be entered.

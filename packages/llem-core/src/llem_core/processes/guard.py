@@ -28,11 +28,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Sequence
 
 MARKER = "_LLEM_WORKER"
 """The environment variable that holds the token."""
 
 GIVE_UP_S = 10.0
+ENDED = b"."
+"""What tells a guard that all is over."""
 _POLL_S = 0.005
 _SET_CHILD_SUBREAPER = 36
 
@@ -97,15 +100,20 @@ def descendants(pids: set[int]) -> set[int]:
     return _grown(set(pids), _processes()) if pids else set()
 
 
-def start_guard(token: str) -> subprocess.Popen[bytes]:
+def start_guard(token: str, then: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     """Start the program that kills what has this token once this process has ended.
 
     It is told to do so earlier, and ended, by ``communicate()``, which closes its input.
+
+    Args:
+        token: what the processes carry.
+        then: a command that it runs after that, such as one that removes a container, unless
+            ``communicate(ENDED)`` says that there is nothing left to remove.
     """
     import subprocess
 
     return subprocess.Popen(  # noqa: S603 - this Python, and this very file
-        [sys.executable, "-I", "-S", __file__, token, str(os.getpid())],
+        [sys.executable, "-I", "-S", __file__, token, str(os.getpid()), *then],
         stdin=subprocess.PIPE,
         start_new_session=True,
     )
@@ -264,21 +272,36 @@ def _signal(pids: set[int], number: int) -> None:
 def main() -> None:
     """Wait until our owner ends or closes our standard input, then kill what has its token.
 
-    Arguments: the token, and the process id of the owner, which holds our standard input open.
+    Arguments: the token, the process id of the owner, which holds our standard input open, and
+    the command that is run after that, if any.
     """
+    owner_id, then = int(sys.argv[2]), sys.argv[3:]
     ends = select.poll()
     ends.register(0, select.POLLIN)
-    owner = death_of(int(sys.argv[2]))
-    if owner is not None and os.getppid() == int(sys.argv[2]):
+    owner = death_of(owner_id)
+    if owner is not None and os.getppid() == owner_id:
         ends.register(owner, select.POLLIN)
-        ends.poll()
-    else:
-        os.read(0, 1)
+    ends.poll()
+    over = _read(0) == ENDED
     kill_all(sys.argv[1])
-    if os.getppid() != int(sys.argv[2]):
+    if then and not over:
+        _run_often(then)
+    if os.getppid() != owner_id:
         # A process that was about to start when its owner died may have its token only now.
         time.sleep(0.1)
         kill_all(sys.argv[1])
+
+
+def _run_often(command: list[str]) -> None:
+    """Run a command again and again for a second: what it ends may have been about to begin."""
+    import subprocess
+
+    give_up_s = time.monotonic() + 1.0
+    while time.monotonic() < give_up_s:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            quiet = subprocess.DEVNULL
+            subprocess.run(command, stdout=quiet, stderr=quiet, timeout=GIVE_UP_S, check=False)  # noqa: S603
+        time.sleep(0.1)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,10 @@ class ContainerRecord(BaseModel):
     memory_limit_bytes: int | None = Field(description="Limit of the control group (bytes).")
     cpu_limit_cores: float | None = Field(description="Limit of the control group (cores).")
     scheduler_job: str | None = Field(description="Batch scheduler and job, such as `slurm 4711`.")
+    image: str | None = Field(None, description="Image, as the study names it; null if unknown.")
+    image_digest: str | None = Field(
+        None, description="Digest of the image (`sha256:…`), or its id where no registry has it."
+    )
 
 
 class EnvironmentSnapshot(BaseModel):
@@ -53,6 +57,9 @@ class EnvironmentSnapshot(BaseModel):
 
     taken_at: str = Field(description="When (ISO 8601, UTC).")
     tool_version: str = Field(description="Version of llem-core.")
+    environment: str | None = Field(
+        None, description="Which of the study's `environments` it is; null for its own."
+    )
     python: str = Field(description="Implementation and version of Python.")
     operating_system: str = Field(description="System and kernel.")
     packages: dict[str, str] = Field(description="Versions of installed packages that matter.")

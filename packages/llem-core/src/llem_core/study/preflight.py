@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,8 @@ def check_study(
         output: folder that the study's own folder will be made in, or that folder itself.
         completed: hash and cycle of runs whose files are there already.
     """
-    check = _Check(study)
+    elsewhere = _elsewhere(study, output)
+    check = _Check(study, elsewhere)
     done = Counter(config_hash for config_hash, _ in completed)
     disk_needed = sum(
         disk_bytes(config) * (study.execution.n_cycles - done[config.measurement_config_hash])
@@ -137,8 +138,9 @@ def check_study(
 class _Check:
     """Asks each question once, however many experiments raise it."""
 
-    def __init__(self, study: StudyConfig) -> None:
+    def __init__(self, study: StudyConfig, elsewhere: Mapping[str, CheckReport]) -> None:
         self.study = study
+        self._elsewhere = elsewhere
         self.problems: dict[str, list[str]] = {}
         self.notes: dict[str, list[str]] = {}
         self.reports: dict[str, CheckReport] = {}
@@ -154,14 +156,17 @@ class _Check:
         for key in _NOT_WORKLOAD:
             canonical.pop(key)
         workload = canonical_json(canonical)
-        if workload not in self._workloads:
+        there = self._elsewhere.get(name)
+        if there is None and workload not in self._workloads:
             self._workloads[workload] = self._ask(config)
-        report = self._workloads[workload]
+        report = there or self._workloads[workload]
         self.reports[name] = report
         for text in report.problems:
             self.problems.setdefault(text, []).append(label)
         for text in report.notes:
             self.notes.setdefault(text, []).append(label)
+        if there is not None:
+            return
         for text in self._unfit_sampler(config, report.device_kind):
             self.problems.setdefault(text, []).append(label)
 
@@ -217,12 +222,21 @@ class _Check:
         return self._samplers[asked]
 
 
+def _elsewhere(study: StudyConfig, output: Path) -> dict[str, CheckReport]:
+    """What other environments say of those experiments that run there, by hash."""
+    if all(config.runs_in is None for config in study.experiments):
+        return {}
+    from llem_core.study.elsewhere import ask_about  # most studies need nothing of it
+
+    return ask_about(study.experiments, study.environments, output)
+
+
 def _several_backends(study: StudyConfig) -> Iterator[str]:
     named = [config.backend for config in study.experiments]
     # One that is not installed has been skipped, but the study asks for it all the same.
     named += [str(skipped.fields.get("backend", DEFAULT_BACKEND)) for skipped in study.skipped]
     backends = list(dict.fromkeys(named))
-    if len(backends) > 1:
+    if any(backend not in plugins().backends for backend in backends) and len(backends) > 1:
         yield several_backends(backends)
 
 

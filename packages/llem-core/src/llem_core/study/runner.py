@@ -15,6 +15,7 @@ from llem_core.plugins.manager import tell_plugins_and
 from llem_core.plugins.problems import ask_availability
 from llem_core.results.study import StudyResult
 from llem_core.study.interrupts import Interrupts
+from llem_core.study.launch.environments import with_environments
 from llem_core.study.plan import PlannedRun, apply_cycles
 from llem_core.study.record.checkpoint import open_study
 from llem_core.study.take import RunTaker, task_of
@@ -66,7 +67,9 @@ class StudyRunner:
         except OSError as error:
             raise StudyError(f"{directory} cannot be made: {error.strerror}.") from error
         runs = apply_cycles(study.experiments, study.execution, study.study_design_hash)
-        launcher = self._launcher or make_launcher(study.execution)
+        launcher = with_environments(
+            self._launcher or make_launcher(study.execution), study.experiments, study.environments
+        )
         attached: dict[tuple[str, int], Running] = {}
 
         def attach(planned: PlannedRun, run_id: str) -> bool:

@@ -297,7 +297,7 @@ def task_of(study: StudyConfig, planned: PlannedRun, directory: Path, n_runs: in
     """What a launcher is given of a run."""
     return LaunchTask(
         config_hash=planned.config_hash,
-        config=planned.config.model_dump(mode="json"),
+        config=planned.config.for_run(),
         directory=str(directory),
         folder=run_folder(planned, study.label(planned.config_hash), n_runs),
         resources=study.execution.asked_resources,

@@ -7,7 +7,7 @@ are frozen, so that one instance can stand in all of the experiments.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -90,6 +90,8 @@ class Builder:
 def _build(name: str, raw: Any) -> Any:
     model = _MODELS.get(name)
     if model is None and name not in _CORE_FIELDS:
+        if name in plugins().backends and not plugins().backends.is_here(name):
+            return raw  # which environment's it is depends on the experiment
         model = plugins().section(name)
         raw = {} if raw is None else raw
     if model is None or not isinstance(raw, Mapping | str):
@@ -103,6 +105,8 @@ def _build(name: str, raw: Any) -> Any:
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:
+    if get_origin(annotation) is dict:
+        return None
     for candidate in (annotation, *get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate

@@ -203,12 +203,15 @@ def _refuse_unknown(shared: Iterable[Layer], grids: Iterable[Grid], scopes: set[
 
 
 def several_backends(backends: Iterable[str]) -> str:
-    """Why backends that need environments of their own cannot run in one study here."""
+    """Why backends of which one is neither here nor in an environment cannot share a study."""
+    named = list(backends)
+    lacking = [backend for backend in named if backend not in plugins().backends]
+    told = f"{' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'}"
     return (
-        f"it has the backends {' and '.join(backends)}, which need environments that exclude each "
-        "other, and there is not one for each. An entry in `environments` for each, or a Docker "
-        "runner that gives each its own container, is the way to come; until then, write a study "
-        "for each backend"
+        f"it has the backends {' and '.join(named)}, of which {told} not installed here and "
+        "without an environment; define one for each in `environments`: a Python of its own "
+        f"(`environments: {{{lacking[0]}: {{python: /path/bin/python}}}}`), or a container image "
+        f"for the Docker runner (`environments: {{{lacking[0]}: {{image: …}}}}`)"
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
+from typing import Protocol
 
 from llem_core.contracts.messages import Message, decode, encode
 from llem_core.events import Event
@@ -39,6 +40,16 @@ def receive(connection: Connection) -> Iterator[Message]:
             yield decode(line)
 
 
+class Readable(Protocol):
+    """A pipe to read from."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
 class EventQueue:
     """The worker's end of the queue of events."""
 
@@ -58,7 +69,7 @@ class Inbox:
         broken: what is wrong with what came, if anything: half a message, or none.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Readable) -> None:
         self._connection = connection
         self._parts: list[bytes] = []
         self.ended = False

@@ -14,7 +14,8 @@ import faulthandler
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -180,30 +181,67 @@ def _capture_output(log: Path) -> None:
     faulthandler.enable(2)
 
 
-def main() -> int:
+STUDY = "--study"
+"""Argument of a worker that a study has started on a disk that both see: warm-ups may come before
+the task, what is printed goes to the run's log, and it ends with whoever holds its input open."""
+
+
+def main(arguments: Sequence[str] = ()) -> int:
     """Run the task on standard input, and write messages to what was standard output."""
-    from llem_core.contracts.messages import decode, encode
+    from llem_core.contracts.messages import encode
 
     mend_inherited()
+    faulthandler.enable(2)
     ours = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no message
+    of_study = STUDY in arguments
     with os.fdopen(ours, "wb") as out:
-        try:
-            task = decode(sys.stdin.buffer.readline())
-        except ValueError as error:
-            out.write(encode(LaunchFailure("PreFlightError", f"it cannot read its task: {error}")))
-            return 1
-        if not isinstance(task, LaunchTask):
-            raise TypeError(f"not a task: {task}")
 
-        def tell(event: Event) -> None:
-            out.write(encode(event))
+        def tell(message: Message) -> None:
+            out.write(encode(message))
             out.flush()
 
-        result = execute(task, tell)
-        out.write(encode(result))
+        try:
+            task = _task()
+        except ValueError as error:
+            tell(LaunchFailure("PreFlightError", f"it cannot read its task: {error}"))
+            return 1
+        if of_study:
+            threading.Thread(target=_end_with_input, name="llem-input-watch", daemon=True).start()
+            _capture_output(log_path(task))
+        tell(execute(task, tell))
     return 0
 
 
+def _task() -> LaunchTask:
+    """The task on standard input, after any warm-ups.
+
+    Raises:
+        ValueError: what came is none.
+    """
+    from llem_core.contracts.messages import decode
+
+    # One reader for all: what it has taken ahead would be lost with it.
+    with open(0, "rb", closefd=False) as lines:
+        while True:
+            message = decode(lines.readline())
+            if isinstance(message, LaunchTask):
+                return message
+            if not isinstance(message, WarmUp):
+                raise ValueError(f"not a task: {message}")  # noqa: TRY004 - one kind is enough
+            warm_up(message.backend)
+
+
+def _end_with_input() -> None:
+    """Wait until standard input is closed: the study has ended; then end at once.
+
+    In a container that ends everything; elsewhere the study's guard kills what has been started.
+    """
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    os._exit(1)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
