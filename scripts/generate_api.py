@@ -16,6 +16,7 @@ from types import ModuleType
 
 from llem_core.testing.conformance import (
     BackendContract,
+    LauncherContract,
     Rule,
     SamplerContract,
     ServingContract,
@@ -63,9 +64,11 @@ and `missing_model`, a name that cannot be loaded (`None` where any name will do
 is for a `ServingBackend`: the same rules, and those of serving. `SamplerContract`
 takes `window_s`, to be raised for a slow meter, and `power_w`, the least and greatest power that it
 can show. `SinkContract` takes `section`, or overrides `section_in` where the sink writes to a
-place of its own. Each takes `spec` in place of `plugin`, and overrides `surroundings` where the
-plugin needs a simulated device. Where a plugin says that it cannot be used, the rules that need it
-are skipped with its reason. `run_contract(TestMine)` does the same without pytest.
+place of its own. `LauncherContract` starts real runs, some seconds in all; it takes `folder`, a
+place that the runs see as well, and `limit_s`, to be raised for a queue. Each takes `spec` in place
+of `plugin`, and overrides `surroundings` where the plugin needs a simulated device. Where a plugin
+says that it cannot be used, the rules that need it are skipped with its reason.
+`run_contract(TestMine)` does the same without pytest.
 
 A failure names its rule, what is wrong, how to mend it, and the paragraph below.
 """
@@ -151,6 +154,7 @@ def conformance() -> str:
         ("Backends that serve requests", "V", ServingContract),
         ("Samplers", "S", SamplerContract),
         ("Sinks", "R", SinkContract),
+        ("Launchers", "L", LauncherContract),
     )
     for title, letter, contract in groups:
         lines += ["", f"## {title}"]

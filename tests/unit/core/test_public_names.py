@@ -16,7 +16,7 @@ import llem_core.contracts
 import llem_core.testing
 import llenergymeasure
 import pytest
-from llem_core.testing import SamplerContract, ServingContract, SinkContract
+from llem_core.testing import LauncherContract, SamplerContract, ServingContract, SinkContract
 from llem_core.testing.conformance import checks_of
 
 ROOT = Path(__file__).parents[3]
@@ -120,6 +120,7 @@ TESTING = [
     "ServingContract",
     "scripted_server",
     "BackendContract",
+    "LauncherContract",
     "SamplerContract",
     "SinkContract",
     "run_contract",
@@ -219,7 +220,7 @@ def test_every_rule_has_its_paragraph_and_every_paragraph_its_rule() -> None:
     page = (ROOT / "docs" / "plugins" / "conformance.md").read_text(encoding="utf-8")
     found = {
         rule.name: rule
-        for contract in (ServingContract, SamplerContract, SinkContract)
+        for contract in (ServingContract, SamplerContract, SinkContract, LauncherContract)
         for _, rule in checks_of(contract)
     }
     assert sorted(re.findall(r"^### (.+)$", page, flags=re.MULTILINE)) == sorted(found)
@@ -233,7 +234,7 @@ def test_every_rule_has_its_paragraph_and_every_paragraph_its_rule() -> None:
 
 
 def test_codes_and_titles_are_unique() -> None:
-    for contract in (ServingContract, SamplerContract, SinkContract):
+    for contract in (ServingContract, SamplerContract, SinkContract, LauncherContract):
         codes = [rule.code for _, rule in checks_of(contract)]
         assert len(set(codes)) == len(codes)
         assert all(

@@ -8,6 +8,7 @@ from llem_core.testing.backend import ScriptedBackend, ScriptedConfig, scripted_
 from llem_core.testing.conformance import (
     BackendContract,
     ContractError,
+    LauncherContract,
     Outcome,
     Rule,
     SamplerContract,
@@ -29,6 +30,7 @@ __all__ = [
     "FakePlugin",
     "InlineLauncher",
     "LateMeter",
+    "LauncherContract",
     "ManualClock",
     "MemorySink",
     "Outcome",

@@ -5,6 +5,7 @@ begins with ``Test``, and ``run_contract`` runs it without pytest.
 """
 
 from llem_core.testing.conformance.backend_rules import BackendContract
+from llem_core.testing.conformance.launching import LauncherContract
 from llem_core.testing.conformance.rules import (
     ContractError,
     Outcome,
@@ -19,6 +20,7 @@ from llem_core.testing.conformance.sink import SinkContract
 __all__ = [
     "BackendContract",
     "ContractError",
+    "LauncherContract",
     "Outcome",
     "Rule",
     "SamplerContract",

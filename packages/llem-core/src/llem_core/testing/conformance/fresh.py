@@ -22,7 +22,7 @@ def cost(names):
             if name != error.name and not name.startswith(f"{error.name}."):
                 raise
             return None
-        for hook in ("llem_backends", "llem_samplers", "llem_sinks"):
+        for hook in ("llem_backends", "llem_samplers", "llem_sinks", "llem_launchers"):
             getattr(module, hook, list)()
     return time.process_time() - started
 base = time.process_time()

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Generic, TypeVar
 
-from llem_core.contracts import BackendSpec, SamplerSpec, Section, SinkSpec
+from llem_core.contracts import BackendSpec, LauncherSpec, SamplerSpec, Section, SinkSpec
 from llem_core.contracts.hookspecs import CONTRACT_VERSION
 from llem_core.plugins import Plugins
 from llem_core.testing.conformance.fresh import Import, import_fresh
@@ -22,7 +22,7 @@ from llem_core.testing.conformance.rules import KitMisuseError, breach, rule, sk
 from llem_core.testing.conformance.watch import Watched
 from llem_core.testing.plugin import FakePlugin
 
-SpecT = TypeVar("SpecT", BackendSpec, SamplerSpec, SinkSpec)
+SpecT = TypeVar("SpecT", BackendSpec, SamplerSpec, SinkSpec, LauncherSpec)
 
 HEAVY = frozenset(
     {
@@ -35,7 +35,7 @@ HEAVY = frozenset(
 
 
 class PluginContract(ABC, Generic[SpecT]):
-    """Base of the three contract classes.
+    """Base of all contract classes.
 
     Give ``spec``, or ``plugin`` and, where it offers several, ``name``. With ``plugin`` the
     module that the entry point names is checked too.

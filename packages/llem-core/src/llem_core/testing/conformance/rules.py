@@ -139,8 +139,8 @@ def run_contract(contract: type) -> dict[str, Outcome]:
     """Make all checks of a contract class without pytest, for a script or another harness.
 
     Args:
-        contract: a subclass of ``BackendContract``, ``SamplerContract`` or ``SinkContract``
-            with its ``spec`` or ``plugin``.
+        contract: a subclass of a contract class such as ``BackendContract``, with its ``spec`` or
+            ``plugin``.
 
     Returns:
         What became of each check, by the code of its rule.
