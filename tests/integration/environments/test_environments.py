@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llem_cli.main import execute
 from llem_core.config.loader import study_from
 from llem_core.errors import BackendError, ConfigError, ExperimentError, LLEMError, PreFlightError
 from llem_core.plugins import Plugins, use_plugins
@@ -337,3 +338,48 @@ def test_another_version_of_the_plugin_that_matters_is_a_problem(
         sys.modules.pop("studious_plugin", None)
     assert "the environment 'newer' resolves the configuration to" in problem.text
     assert "the plugin of 'studious'" in problem.text
+
+
+def test_llem_config_tells_of_each_environment(
+    fields: Fields, studious_python: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    user = tmp_path / "config" / "llenergymeasure"
+    user.mkdir(parents=True)
+    (user / "config.yaml").write_text("environments: {gone: {python: /no/python}}\n")
+    file = tmp_path / "e.yaml"
+    file.write_text(json.dumps(fields({"studious": str(studious_python)})))
+    assert execute(["config", str(file)]) == 0
+    text = " ".join(capfd.readouterr().out.split())
+    assert "Environment gone /no/python not usable there is no /no/python;" in text
+    assert f"Environment studious {studious_python} python 3." in text
+    assert "plugins llem-core 0.1.0, llem-studious 1.0" in text
+    assert "studious usable: ready. From llem-studious 1.0." in text
+    assert execute(["config", "--json"]) == 0
+    (only,) = json.loads(capfd.readouterr().out)["environments"]
+    assert (only["name"], only["usable"]) == ("gone", False)
+
+
+def test_a_dry_run_asks_the_environment(
+    fields: Fields, studious_python: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "e.yaml"
+    content = fields({"studious": str(studious_python)}, studious={"fail_at": "check"})
+    file.write_text(json.dumps(content))
+    assert execute(["run", str(file), "--dry-run", "-o", str(tmp_path)]) == 1
+    told = "in the environment 'studious': the script says that"
+    assert told in " ".join(capfd.readouterr().out.split())
+    file.write_text(json.dumps(content | {"sweep": {"n": [1, 2]}}))
+    assert execute(["run", str(file), "--dry-run", "-o", str(tmp_path)]) == 1
+    assert told in " ".join(capfd.readouterr().out.split())
+
+
+def test_a_backend_of_the_users_own_environments(
+    studious_python: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    user = tmp_path / "config" / "llenergymeasure"
+    user.mkdir(parents=True)
+    (user / "config.yaml").write_text(f"environments: {{studious: {studious_python}}}\n")
+    run = ["run", "-m", "any", "-b", "studious", "-n", "2", "--sampler", "none", "--json"]
+    off = ["--set", "baseline.enabled=false", "--set", "warmup.enabled=false"]
+    assert execute([*run, *off, "-o", str(tmp_path / "out")]) == 0
+    assert json.loads(capfd.readouterr().out)["environment_snapshot"]["environment"] == "studious"

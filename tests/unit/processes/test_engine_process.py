@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from llem_core.errors import BackendError
-from llem_core.processes import CapturedOutput, EngineProcess
+from llem_core.processes import CapturedOutput, EngineProcess, guard
 
 LONG_S = 60.0
 
@@ -141,3 +141,12 @@ def test_what_is_printed_within_is_kept_and_only_its_end_is_told(
     output.close()
     assert output.tail() == ""
     assert capfd.readouterr().out == "outside\n"
+
+
+@pytest.mark.parametrize(("told", "left"), [(b"", True), (guard.ENDED, False)])
+def test_a_guard_runs_its_command_unless_all_is_over(
+    told: bytes, left: bool, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    guard.start_guard("no-such-token", ["touch", str(mark)]).communicate(told)
+    assert mark.exists() is left

@@ -8,6 +8,7 @@ from llem_cli.invocation import Invocation
 
 
 @click.command()
+@click.argument("file", required=False)
 @click.option(
     "--schema",
     type=click.Choice(["experiment", "study"]),
@@ -25,13 +26,21 @@ from llem_cli.invocation import Invocation
 @click.option("-v", "--verbose", is_flag=True, help="Print tracebacks of errors.")
 @click.pass_obj
 def config(
-    invocation: Invocation, schema: str | None, probe: bool, as_json: bool, verbose: bool
+    invocation: Invocation,
+    file: str | None,
+    schema: str | None,
+    probe: bool,
+    as_json: bool,
+    verbose: bool,
 ) -> None:
-    """Show this machine, the installed plugins and the paths that are used.
+    """Show this machine, the installed plugins, other environments and the paths that are used.
 
-    For each plugin, its distribution and whether it can be used here, and why.
+    For each plugin, its distribution and whether it can be used here, and why. For each
+    environment of your configuration, and of FILE (an experiment or study file), the same there.
     """
     invocation.started, invocation.verbose = True, verbose
+    if file is not None and (probe or schema is not None):
+        raise click.UsageError("FILE has no effect on --schema and --probe.")
     if schema is not None and probe:
         raise click.UsageError("--schema and --probe exclude each other.")
     from llem_cli.show.machine import describe_machine, describe_schema
@@ -43,5 +52,5 @@ def config(
 
             text = describe_probe(as_json)
         else:
-            text = describe_machine(as_json) if schema is None else describe_schema(schema)
+            text = describe_machine(as_json, file) if schema is None else describe_schema(schema)
     write_result(text)

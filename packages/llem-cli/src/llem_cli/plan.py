@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +10,9 @@ from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.backend import CheckReport
 from llem_core.errors import PreFlightError
 from llem_core.files import check_writable
-from llem_core.measure.energy.select import candidates
+from llem_core.measure.energy.select import first_choice
 from llem_core.measure.preflight import ask_backend, disk_bytes
 from llem_core.measure.prompts.load import count_prompts
-from llem_core.plugins.problems import ask_availability
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,10 @@ def plan(resolved: Resolved) -> Plan:
     """
     config = resolved.config
     n_prompts = count_prompts(config)
-    try:
-        report = ask_backend(config)
-    except PreFlightError as error:
-        report = CheckReport(problems=(str(error),))
+    report, sampler, why, why_not = _asked(resolved)
     problems = list(report.problems)
-    sampler, why, why_not = choose_sampler(config, report.device_kind)
-    if config.energy.sampler not in {"auto", None} and sampler is None:
+    here = config.runs_in is None  # elsewhere, it is among the problems already
+    if here and config.energy.sampler not in {"auto", None} and sampler is None:
         problems.append(f"energy.sampler: {'; '.join(why_not)}")
     try:
         check_writable(resolved.output, disk_bytes(config))
@@ -80,13 +77,17 @@ def plan(resolved: Resolved) -> Plan:
     return Plan(resolved, report, n_prompts, sampler, why, tuple(why_not), waits_s, tuple(problems))
 
 
-def choose_sampler(config: ExperimentConfig, device_kind: str) -> tuple[str | None, str, list[str]]:
-    """The sampler that would be tried first, what it says of itself, and why not those before."""
-    why_not: list[str] = []
-    if config.energy.sampler is None:
-        return None, "energy.sampler is null", why_not
-    for spec, reason in candidates(config, device_kind):
-        if reason is None:
-            return spec.name, ask_availability(spec).reason, why_not
-        why_not.append(f"{spec.name}: {reason}")
-    return None, "", why_not
+def _asked(resolved: Resolved) -> tuple[CheckReport, str | None, str, Sequence[str]]:
+    """What the backend says, where it runs, and the sampler that would be tried first there."""
+    config = resolved.config
+    if config.runs_in is not None:
+        from llem_core.study.elsewhere import ask_about  # a dry run in this environment is faster
+
+        replies = ask_about([config], config.environments, resolved.output)
+        (reply,) = replies.values()
+        return reply.report, reply.sampler, reply.sampler_why, reply.samplers_not_usable
+    try:
+        report = ask_backend(config)
+    except PreFlightError as error:
+        report = CheckReport(problems=(str(error),))
+    return report, *first_choice(config, report.device_kind)

@@ -19,6 +19,7 @@ from llem_core.results.environment import EnvironmentSnapshot
 from llem_core.units import format_bytes
 
 from llem_cli.options import output_folder
+from llem_cli.show.environments import describe_environments, environment_blocks
 from llem_cli.show.table import Block, render
 
 
@@ -28,18 +29,24 @@ def describe_schema(file: str) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False)
 
 
-def describe_machine(as_json: bool) -> str:
-    """Environment, plugins and paths, as text or as JSON.
+def describe_machine(as_json: bool, file: str | None = None) -> str:
+    """Environment, plugins, other environments and paths, as text or as JSON.
+
+    Args:
+        as_json: whether to give JSON.
+        file: an experiment or study file whose environments are shown, too.
 
     Raises:
-        ConfigError: the user's configuration is wrong.
+        ConfigError: the user's configuration or the file is wrong.
     """
     environment = take_snapshot()
-    facts = {"plugins": _plugins(), "paths": _paths()}
+    others = describe_environments(file)
+    facts: dict[str, Any] = {"plugins": _plugins(), "environments": others, "paths": _paths()}
     if as_json:
         facts = {"environment": environment.model_dump(mode="json"), **facts}
         return json.dumps(facts, indent=2, ensure_ascii=False)
-    return render([_environment(environment), *_plugin_blocks(facts["plugins"]), _path_block()])
+    blocks = [_environment(environment), *_plugin_blocks(facts["plugins"])]
+    return render([*blocks, *environment_blocks(others), _path_block()])
 
 
 def _plugins() -> dict[str, Any]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from llem_core.errors import PreFlightError
+from llem_core.measure.energy.select import first_choice
 from llem_core.measure.preflight import ask_backend
 from llem_core.study.preflight import StudyProblem, StudyReport
 from llem_core.text import without_secrets
 from llem_core.units import format_bytes, format_duration
 
-from llem_cli.plan import choose_sampler
 from llem_cli.show.study_summary import gaps, runs_of, skipped_block
 from llem_cli.show.table import Block, counted, render
 from llem_cli.target import Target
@@ -45,7 +46,7 @@ def as_text(target: Target, report: StudyReport, everything: bool) -> str:
 def as_json(target: Target, report: StudyReport) -> str:
     """The plan as JSON."""
     study, estimate = target.study, report.estimate
-    sampler, why, why_not = _sampler(target)
+    sampler, why, why_not = _sampler(target, report)
     return json.dumps(
         {
             "study_name": study.name,
@@ -119,7 +120,7 @@ def _defaults(target: Target) -> str:
 def _run(target: Target, report: StudyReport) -> Block:
     execution, estimate = target.study.execution, report.estimate
     block = Block("Run")
-    block.add("energy", _energy(target))
+    block.add("energy", _energy(target, report))
     block.add("pauses", gaps(execution.config_gap_seconds, execution.cycle_gap_seconds))
     block.add("timeout", f"{format_duration(execution.experiment_timeout_seconds)} an experiment")
     block.add("wall time", f"at least {format_duration(estimate.at_least_s)}: {estimate.counted}")
@@ -133,20 +134,23 @@ def _run(target: Target, report: StudyReport) -> Block:
     return block
 
 
-def _sampler(target: Target) -> tuple[str | None, str, list[str]]:
+def _sampler(target: Target, report: StudyReport) -> tuple[str | None, str, Sequence[str]]:
     """The sampler that the first experiment would use; the others have the same machine."""
     config = target.study.experiments[0]
+    reply = report.elsewhere.get(config.measurement_config_hash)
+    if reply is not None:
+        return reply.sampler, reply.sampler_why, reply.samplers_not_usable
     try:
         kind = ask_backend(config).device_kind
     except PreFlightError:
         return None, "", ["its backend cannot be used"]
-    return choose_sampler(config, kind)
+    return first_choice(config, kind)
 
 
-def _energy(target: Target) -> str:
+def _energy(target: Target, report: StudyReport) -> str:
     if all(config.energy.sampler is None for config in target.study.experiments):
         return "not measured, on purpose (energy.sampler is null)"
-    name, why, why_not = _sampler(target)
+    name, why, why_not = _sampler(target, report)
     if name is None:
         return f"not measured: {'; '.join(why_not) or why or 'no sampler can be used'}"
     return f"{name}: {why}"

@@ -83,6 +83,19 @@ def describe(name: str, config: EnvironmentConfig) -> Description:
     return found
 
 
+def look(name: str, config: EnvironmentConfig) -> tuple[Description, dict[str, Any]]:
+    """What an environment tells of itself now, and which of its plugins can be used there.
+
+    Returns:
+        The description; and by name of backend or sampler ``usable`` and ``reason``.
+
+    Raises:
+        PreFlightError: the environment cannot be used.
+    """
+    answer = ask(name, config, ["availability"])
+    return _description(name, config, answer), answer["availability"]
+
+
 def ask(
     name: str,
     config: EnvironmentConfig,

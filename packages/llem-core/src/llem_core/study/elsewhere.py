@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +27,34 @@ from llem_core.results.study import StudyResult
 from llem_core.study.in_process import SavedExperiment
 from llem_core.study.launch.endings import describe_timeout
 from llem_core.study.launch.environments import defined, gpus_of, launcher_of
-from llem_core.study.launch.worker import BASELINES, log_path
+from llem_core.study.launch.worker import log_path
 from llem_core.study.plan import apply_cycles
 from llem_core.study.summary.collect import RunOutcome, assemble_study, figures_of
 from llem_core.text import now
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an environment says of an experiment.
+
+    Attributes:
+        report: what its backend says.
+        sampler: the sampler that would be tried first there; ``None`` where nothing would measure.
+        sampler_why: what that sampler says of itself.
+        samplers_not_usable: those that cannot be used there, with the reason.
+    """
+
+    report: CheckReport
+    sampler: str | None = None
+    sampler_why: str = ""
+    samplers_not_usable: tuple[str, ...] = ()
 
 
 def ask_about(
     experiments: Sequence[ExperimentConfig],
     environments: Mapping[str, EnvironmentConfig],
     folder: Path,
-) -> dict[str, CheckReport]:
+) -> dict[str, Reply]:
     """What their environments say of those experiments that do not run in this one.
 
     Each environment is asked once, about all of its experiments.
@@ -48,26 +65,26 @@ def ask_about(
         folder: folder of the study, or of its folder; a container sees it.
 
     Returns:
-        Configuration hash to report; one of an environment that cannot be used has that problem.
+        Configuration hash to reply; that of an environment that cannot be used has that problem.
     """
     by_name: dict[str, list[ExperimentConfig]] = {}
     for config in experiments:
         if config.runs_in is not None:
             by_name.setdefault(config.runs_in, []).append(config)
-    reports: dict[str, CheckReport] = {}
+    replies: dict[str, Reply] = {}
     for name, configs in by_name.items():
         hashes = [config.measurement_config_hash for config in configs]
         try:
             found = _asked(name, defined(name, environments), configs, folder)
         except LLEMError as error:
-            found = [CheckReport(problems=(str(error).rstrip("."),))] * len(configs)
-        reports.update(zip(hashes, found, strict=True))
-    return reports
+            found = [Reply(CheckReport(problems=(str(error).rstrip("."),)))] * len(configs)
+        replies.update(zip(hashes, found, strict=True))
+    return replies
 
 
 def _asked(
     name: str, environment: EnvironmentConfig, configs: Sequence[ExperimentConfig], folder: Path
-) -> list[CheckReport]:
+) -> list[Reply]:
     gpus = gpus_of(name, environment)
     folders = [folder.absolute()] if folder.is_dir() else []
     sent = [config.for_run() for config in configs]
@@ -79,10 +96,10 @@ def _asked(
             f"{', '.join(unseen)} that it is given; see that NVIDIA's container toolkit is "
             "installed and the image can use it (nvidia-smi in a container)"
         )
-    return [_report(name, *pair) for pair in zip(configs, answer["reports"], strict=True)]
+    return [_reply(name, *pair) for pair in zip(configs, answer["reports"], strict=True)]
 
 
-def _report(name: str, config: ExperimentConfig, told: Mapping[str, Any]) -> CheckReport:
+def _reply(name: str, config: ExperimentConfig, told: Mapping[str, Any]) -> Reply:
     problems = [f"in the environment {name!r}: {text}" for text in told["problems"]]
     there = told.get("config_hash")
     if there is not None and there != config.measurement_config_hash:
@@ -91,13 +108,15 @@ def _report(name: str, config: ExperimentConfig, told: Mapping[str, Any]) -> Che
             f"{config.measurement_config_hash}: the plugin of {config.backend!r}, or llem-core, "
             "has another version there; install the same on both"
         )
-    return CheckReport(
+    report = CheckReport(
         problems=tuple(problems),
         device_kind=told.get("device_kind", "cpu"),
         memory_estimate_bytes=told.get("memory_estimate_bytes"),
         memory_available_bytes=told.get("memory_available_bytes"),
         notes=tuple(told.get("notes", ())),
     )
+    sampler, why, why_not = told.get("sampler", (None, "", ()))
+    return Reply(report, sampler, why, tuple(why_not))
 
 
 class ElsewhereRunner:
@@ -161,23 +180,23 @@ class ElsewhereRunner:
                 absent = {"timeseries": None, "requests": None}
                 return SavedExperiment(result.model_copy(update=absent), None, ())
         try:
-            directory = new_experiment_folder(self._output, config.model, config.backend).absolute()
+            self._output.mkdir(parents=True, exist_ok=True)
+            place = Path(tempfile.mkdtemp(prefix=".llem-", dir=self._output.absolute()))
         except OSError as error:
             raise ExperimentError(
                 f"no folder for the result can be made in {self._output}: {error.strerror}."
             ) from error
         try:
-            written = self._run(config, launcher, directory)
-            for file in sorted(written.parent.iterdir()):
-                file.rename(directory / file.name)
-            written.parent.rmdir()
-        except BaseException:
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
-        _tidy(directory)
-        record = directory / written.name
-        others = sorted(path for path in directory.iterdir() if path != record)
-        return SavedExperiment(_loaded(record), directory, (record, *others))
+            written = self._run(config, launcher, place)
+            directory = new_experiment_folder(self._output, config.model, config.backend).absolute()
+            files = [written, *sorted(p for p in written.parent.iterdir() if p != written)]
+            log = place / f"{_FOLDER}.log"
+            if log.exists() and log.stat().st_size:
+                files.append(log)
+            moved = tuple(file.rename(directory / file.name) for file in files)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+        return SavedExperiment(_loaded(moved[0]), directory, moved)
 
     def _run(self, config: ExperimentConfig, launcher: Any, directory: Path) -> Path:
         """Run it with this folder for its study's; gives its ``result.json``."""
@@ -206,15 +225,6 @@ class ElsewhereRunner:
 
 
 _FOLDER = "run"
-
-
-def _tidy(directory: Path) -> None:
-    """Remove what only a study needs, and a log without a word in it."""
-    (directory / BASELINES).unlink(missing_ok=True)
-    log = directory / f"{_FOLDER}.log"
-    with contextlib.suppress(OSError):
-        if not log.stat().st_size:
-            log.unlink()
 
 
 def _loaded(file: Path) -> ExperimentResult:

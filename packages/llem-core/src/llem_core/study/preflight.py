@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llem_core.config.dataset import SYNTHETIC
 from llem_core.config.experiment import ExperimentConfig
@@ -24,6 +24,9 @@ from llem_core.plugins import plugins
 from llem_core.plugins.problems import ask_availability
 from llem_core.study.pace import StudyEstimate, estimate_seconds
 from llem_core.text import canonical_json
+
+if TYPE_CHECKING:
+    from llem_core.study.elsewhere import Reply
 
 _MOST_TOLD = 10
 _MOST_LABELS = 3
@@ -65,6 +68,7 @@ class StudyReport:
         memory_available_bytes: free memory of the devices; ``None`` where unknown.
         n_configurations: different configurations.
         max_experiments: runs above this have to be confirmed.
+        elsewhere: configuration hash to what its environment says, of those that run in another.
     """
 
     problems: tuple[StudyProblem, ...]
@@ -75,6 +79,7 @@ class StudyReport:
     memory_available_bytes: int | None
     n_configurations: int
     max_experiments: int
+    elsewhere: Mapping[str, Reply] = field(default_factory=dict)
 
     @property
     def n_runs(self) -> int:
@@ -132,13 +137,14 @@ def check_study(
         memory_available_bytes=min(free, default=None),
         n_configurations=len(study.experiments),
         max_experiments=study.execution.max_experiments,
+        elsewhere=elsewhere,
     )
 
 
 class _Check:
     """Asks each question once, however many experiments raise it."""
 
-    def __init__(self, study: StudyConfig, elsewhere: Mapping[str, CheckReport]) -> None:
+    def __init__(self, study: StudyConfig, elsewhere: Mapping[str, Reply]) -> None:
         self.study = study
         self._elsewhere = elsewhere
         self.problems: dict[str, list[str]] = {}
@@ -159,7 +165,7 @@ class _Check:
         there = self._elsewhere.get(name)
         if there is None and workload not in self._workloads:
             self._workloads[workload] = self._ask(config)
-        report = there or self._workloads[workload]
+        report = self._workloads[workload] if there is None else there.report
         self.reports[name] = report
         for text in report.problems:
             self.problems.setdefault(text, []).append(label)
@@ -222,7 +228,7 @@ class _Check:
         return self._samplers[asked]
 
 
-def _elsewhere(study: StudyConfig, output: Path) -> dict[str, CheckReport]:
+def _elsewhere(study: StudyConfig, output: Path) -> dict[str, Reply]:
     """What other environments say of those experiments that run there, by hash."""
     if all(config.runs_in is None for config in study.experiments):
         return {}

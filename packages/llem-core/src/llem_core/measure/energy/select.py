@@ -135,6 +135,18 @@ def candidates(
             yield spec, _unfit(spec, device_kind)
 
 
+def first_choice(config: ExperimentConfig, device_kind: str) -> tuple[str | None, str, list[str]]:
+    """The sampler that would be tried first, what it says of itself, and why not those before."""
+    why_not: list[str] = []
+    if config.energy.sampler is None:
+        return None, "energy.sampler is null", why_not
+    for spec, reason in candidates(config, device_kind):
+        if reason is None:
+            return spec.name, ask_availability(spec).reason, why_not
+        why_not.append(f"{spec.name}: {reason}")
+    return None, "", why_not
+
+
 def _named(config: ExperimentConfig, name: str) -> EnergySampler:
     spec = plugins().samplers.get(name)
     why_not = _unusable(spec)

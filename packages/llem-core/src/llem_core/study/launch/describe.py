@@ -169,7 +169,7 @@ def _report(fields: dict[str, Any]) -> dict[str, Any]:
     from llem_core.config.errors import describe
     from llem_core.config.experiment import ExperimentConfig
     from llem_core.errors import LLEMError
-    from llem_core.measure.energy.select import candidates
+    from llem_core.measure.energy.select import candidates, first_choice
     from llem_core.measure.preflight import ask_backend
     from llem_core.measure.prompts.load import count_prompts
 
@@ -192,6 +192,7 @@ def _report(fields: dict[str, Any]) -> dict[str, Any]:
             if reason is not None
         ]
     return {
+        "sampler": first_choice(config, report.device_kind),
         "config_hash": config.measurement_config_hash,
         "problems": problems,
         "notes": list(report.notes),
