@@ -7,7 +7,7 @@ from pathlib import Path
 
 from llem_core.config.study import SkippedConfig
 from llem_core.events import RunEnded
-from llem_core.results.study import SkippedCombination, StudyResult
+from llem_core.results.study import OutputAgreement, SkippedCombination, StudyResult
 from llem_core.units import format_duration, format_si
 
 from llem_cli.show.output import relative
@@ -33,6 +33,7 @@ def summarise_study(
             _ranking(result),
             Block("Failed runs", items=[_failure(event) for event in failures]),
             skipped_block(result.skipped),
+            Block("Equal outputs", items=[_agreement(each) for each in result.output_agreement]),
             Block("Warnings", items=list(result.warnings)),
             Block("Files", items=[relative(path) for path in files]),
         ]
@@ -93,6 +94,17 @@ def _ranking(result: StudyResult) -> Block:
         remark = "by energy per output token; means over cycles and their 95 % t-intervals"
     return Block(
         "Configurations", remark, items=told_apart(configurations), table=ranking(configurations)
+    )
+
+
+def _agreement(found: OutputAgreement) -> str:
+    pair = f"{found.label}, against {found.reference_label}"
+    if found.equal_token_share is None:
+        return f"{pair}: not compared, as {found.missing_reason}"
+    return (
+        f"{pair}: {found.n_equal_tokens} of {found.n_tokens} output tokens are equal "
+        f"({found.equal_token_share:.1%}), and {found.n_equal_requests} of {found.n_requests} "
+        "outputs as a whole"
     )
 
 

@@ -114,6 +114,29 @@ class SkippedCombination(BaseModel):
     reason: str = Field(description="Why it is no valid experiment.")
 
 
+class OutputAgreement(BaseModel):
+    """Whether two engines gave the same outputs to the same prompts, greedily and in one dtype."""
+
+    model_config = _STRICT
+
+    reference_hash: str = Field(description="measurement_config_hash of the first engine's.")
+    reference_label: str = Field(description="What tells it from the others.")
+    config_hash: str = Field(description="measurement_config_hash of the other engine's.")
+    label: str = Field(description="What tells it from the others.")
+    n_requests: int | None = Field(description="Requests that both finished.")
+    n_equal_requests: int | None = Field(description="Those whose outputs are equal as a whole.")
+    n_tokens: int | None = Field(
+        description="Output tokens compared; of outputs of different lengths, the longer one's."
+    )
+    n_equal_tokens: int | None = Field(
+        description="Those that are the same token at the same place of the same output."
+    )
+    equal_token_share: float | None = Field(
+        description="n_equal_tokens over n_tokens (dimensionless); null where not compared."
+    )
+    missing_reason: str | None = Field(description="Why they were not compared.")
+
+
 class StudyResult(BaseModel):
     """A finished study. Results of experiments are files beside it, never embedded."""
 
@@ -132,6 +155,11 @@ class StudyResult(BaseModel):
     summary: StudySummary = Field(description="The study in figures.")
     configurations: list[ConfigurationSummary] = Field(
         description="Statistics over cycles, in the order of the file."
+    )
+    output_agreement: list[OutputAgreement] = Field(
+        default_factory=list,
+        description="With several engines: each configuration's outputs against those of the "
+        "first engine.",
     )
     skipped: list[SkippedCombination] = Field(
         description="Combinations that are no valid experiments."

@@ -25,6 +25,7 @@ from llem_core.results.study import (
     StudySummary,
 )
 from llem_core.study.plan import PlannedRun
+from llem_core.study.summary.engines import Measured, compare_engines
 from llem_core.study.summary.statistics import differ, summarise
 
 
@@ -178,8 +179,7 @@ def assemble_study(
         mine.figures.append(figures)
         if run.result_file is not None:
             files.append(_relative(run.result_file, directory))
-    configurations = _ranked([_summary(name, one) for name, one in gathered.items()])
-    everything = [figures for one in gathered.values() for figures in one.figures]
+    compared = compare_engines(list(_first_results(study, runs, directory)))
     return StudyResult(
         study_name=study.name,
         study_design_hash=study.study_design_hash,
@@ -188,11 +188,12 @@ def assemble_study(
         finished_at=finished_at,
         measurement_protocol=_protocol(study, process_isolation),
         result_files=files,
-        summary=_totals(study, len(runs), n_not_run, everything, duration_total_s),
-        configurations=configurations,
+        summary=_totals(study, len(runs), n_not_run, gathered.values(), duration_total_s),
+        configurations=_ranked([_summary(name, one) for name, one in gathered.items()]),
         skipped=[SkippedCombination(label=s.label, reason=s.reason) for s in study.skipped],
         merged=list(study.merged),
-        warnings=[*warnings, *_warnings(gathered.values())],
+        output_agreement=list(compared.agreement),
+        warnings=[*warnings, *_warnings(gathered.values()), *compared.warnings],
     )
 
 
@@ -215,6 +216,20 @@ def finished_study(
             for run in runs
         ),
     )
+
+
+def _first_results(
+    study: StudyConfig, runs: Iterable[RunOutcome], directory: Path
+) -> Iterator[Measured]:
+    """Each configuration that has a result, in the study's order, with its first one."""
+    files: dict[str, Path] = {}
+    for run in runs:
+        if run.status == "completed" and run.result_file is not None:
+            files.setdefault(run.planned.config_hash, directory / run.result_file)
+    for config in study.experiments:
+        name = config.measurement_config_hash
+        if name in files:
+            yield Measured(config, study.label(name), files[name])
 
 
 def _figures(run: RunOutcome, directory: Path, warnings: list[str]) -> Figures | None:
@@ -307,9 +322,10 @@ def _totals(
     study: StudyConfig,
     n_runs: int,
     n_not_run: int,
-    everything: Sequence[Figures],
+    gathered: Iterable[_Configuration],
     duration_total_s: float,
 ) -> StudySummary:
+    everything = [figures for one in gathered for figures in one.figures]
     energies = [one.energy_total_j for one in everything if one.energy_total_j is not None]
     return StudySummary(
         n_generated=study.n_generated or len(study.experiments) + len(study.skipped),
