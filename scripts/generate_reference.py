@@ -49,6 +49,7 @@ RUN_COLUMNS = {
     "config_hash": "measurement_config_hash of its configuration.",
     "label": "What tells the configuration from the others.",
     "cycle": "Repetition, from 1.",
+    "node": "Node that it was on, where its launcher has several.",
     "status": "How it ended.",
     "error": "Why it has no result.",
     "result_file": "Its result.json, relative to the study's folder.",

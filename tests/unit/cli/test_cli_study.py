@@ -114,6 +114,7 @@ class TestExecution:
             "cycle_gap_seconds": 0,
             "experiment_timeout_seconds": 90,
             "max_experiments": 9,
+            "block": None,
             "launcher": "local",
             "resources": {"gpus": None, "cpus": None, "memory_gib": None},
         }

@@ -16,7 +16,7 @@ from llem_core.results.migrate import (
 )
 from llem_core.results.study import StudyResult
 from llem_core.study.record.manifest import load_manifest
-from llem_core.study.summary.collect import read_figures
+from llem_core.study.summary.figures import read_figures
 from llenergymeasure import ExperimentResult
 from pydantic import ValidationError
 

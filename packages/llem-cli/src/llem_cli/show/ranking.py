@@ -42,8 +42,16 @@ def ranking(configurations: Sequence[ConfigurationSummary]) -> list[str]:
     return lines
 
 
-def told_apart(configurations: Sequence[ConfigurationSummary]) -> list[str]:
-    """Sentences on which ranks the study can and cannot tell apart."""
+def told_apart(
+    configurations: Sequence[ConfigurationSummary], *, blocked: bool = False
+) -> list[str]:
+    """Sentences on which ranks the study can and cannot tell apart.
+
+    Args:
+        configurations: all of the study.
+        blocked: whether each cycle was kept on one node, so that they are compared within cycles.
+    """
+    test = "paired t-test within cycles" if blocked else "Welch's t-test"
     ranked = [c for c in configurations if c.rank is not None]
     later = [c for c in ranked if c.rank != 1]
     sentences = []
@@ -55,13 +63,11 @@ def told_apart(configurations: Sequence[ConfigurationSummary]) -> list[str]:
         )
     if any(c.indistinguishable_from_previous for c in later):
         sentences.append(
-            f"{_NOT_TOLD_APART} cannot be told apart from the rank above it (Welch's t-test, "
-            "95 %); more cycles may tell them apart."
+            f"{_NOT_TOLD_APART} cannot be told apart from the rank above it ({test}, 95 %); more "
+            "cycles may tell them apart."
         )
     elif later and not estimated and all(c.indistinguishable_from_previous is False for c in later):
-        sentences.append(
-            "Each rank can be told apart from the one above it (Welch's t-test, 95 %)."
-        )
+        sentences.append(f"Each rank can be told apart from the one above it ({test}, 95 %).")
     if any(c.indistinguishable_from_previous is None for c in later):
         sentences.append(
             "A configuration with one cycle has no interval, so whether it differs from the rank "

@@ -31,6 +31,7 @@ def summarise_study(
         [
             _study(result),
             _ranking(result),
+            nodes_block(result),
             Block("Failed runs", items=[_failure(event) for event in failures]),
             skipped_block(result.skipped),
             Block("Equal outputs", items=[_agreement(each) for each in result.output_agreement]),
@@ -54,7 +55,8 @@ def _study(result: StudyResult) -> Block:
     block.add(
         "design",
         f"{counted(summary.n_configurations, 'configuration')} × "
-        f"{counted(protocol.n_cycles, 'cycle')}, {protocol.cycle_order}",
+        f"{counted(protocol.n_cycles, 'cycle')}, {protocol.cycle_order}"
+        f"{'' if protocol.block is None else ', each cycle on one node'}",
     )
     block.add("pauses", gaps(protocol.config_gap_seconds, protocol.cycle_gap_seconds))
     windows = format_duration(summary.duration_measured_s)
@@ -92,9 +94,24 @@ def _ranking(result: StudyResult) -> Block:
         remark = "in the order of the file, as there is no energy to rank by; means over cycles"
     else:
         remark = "by energy per output token; means over cycles and their 95 % t-intervals"
-    return Block(
-        "Configurations", remark, items=told_apart(configurations), table=ranking(configurations)
-    )
+        if result.measurement_protocol.block is not None:
+            remark += " for these nodes"
+    sentences = told_apart(configurations, blocked=result.measurement_protocol.block is not None)
+    return Block("Configurations", remark, items=sentences, table=ranking(configurations))
+
+
+def nodes_block(result: StudyResult) -> Block:
+    """What each node does to the energy per output token."""
+    remark = "energy per output token against the mean of the nodes, with 95 % intervals"
+    block = Block("Nodes", remark if result.nodes else "")
+    for node in result.nodes:
+        interval = "no interval: no node has two cycles"
+        if node.interval_low_percent is not None:
+            low, high = node.interval_low_percent, node.interval_high_percent
+            interval = f"{low:+.2f} to {high:+.2f} %"
+        runs = counted(node.n_runs, "run")
+        block.add(node.node, f"{node.effect_percent:+.2f} % ({interval}), {runs}")
+    return block
 
 
 def _agreement(found: OutputAgreement) -> str:

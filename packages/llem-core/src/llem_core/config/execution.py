@@ -100,6 +100,12 @@ class ExecutionConfig(StrictModel):
         100,
         description="A study of more runs (configurations × cycles) has to be confirmed first.",
     )
+    block: Literal["node", "none"] | None = Field(
+        None,
+        description="`node` keeps each cycle whole on one node, so that configurations are "
+        "compared on the same one; `none` does not. By default `node` where the launcher has more "
+        "than one slot and the study more than one cycle.",
+    )
     launcher: str = Field(
         DEFAULT_LAUNCHER,
         description="What gives each run its process; `local` is a fresh process of this machine.",

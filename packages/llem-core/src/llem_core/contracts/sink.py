@@ -55,6 +55,7 @@ class FinishedRun:
         status: how it ended.
         result_file: its ``result.json``; ``None`` where it has none.
         error: why it has none.
+        node: the node that it was on, where the launcher has several.
     """
 
     position: int
@@ -64,6 +65,7 @@ class FinishedRun:
     status: RunStatus
     result_file: Path | None
     error: str | None
+    node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ SCHEMA_HISTORY = {
 STUDY_SCHEMA_VERSION = 2
 STUDY_SCHEMA_HISTORY = {
     1: "first version",
-    2: "`tied_with_better` is now `indistinguishable_from_previous`",
+    2: "`tied_with_better` is now `indistinguishable_from_previous`; `block`, "
+    "`difference_from_previous` and `nodes` are new: null and empty without blocks",
 }
 """``study_result.json``: version to what it changed."""
 

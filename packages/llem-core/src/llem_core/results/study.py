@@ -35,6 +35,37 @@ class CycleStatistics(BaseModel):
     )
 
 
+class BlockDifference(BaseModel):
+    """How much more one configuration takes than another, from blocks that have both."""
+
+    model_config = _STRICT
+
+    difference_percent: float = Field(
+        description="Ratio of the two less 1 (%), the geometric mean over blocks."
+    )
+    interval_low_percent: float = Field(description="Lower end of its 95 % t-interval (%).")
+    interval_high_percent: float = Field(description="Upper end of its 95 % t-interval (%).")
+    n_blocks: int = Field(description="Blocks that have both.")
+    told_apart: bool = Field(description="Whether the paired t-test tells them apart (95 %).")
+
+
+class NodeEffect(BaseModel):
+    """What a node does to the energy per output token, against the mean of all nodes."""
+
+    model_config = _STRICT
+
+    node: str = Field(description="Name of the node.")
+    n_runs: int = Field(description="Completed runs on it.")
+    n_blocks: int = Field(description="Blocks, or parts of blocks, on it.")
+    effect_percent: float = Field(description="Its factor less 1 (%).")
+    interval_low_percent: float | None = Field(
+        description="Lower end of its 95 % t-interval (%); null where no node has two blocks."
+    )
+    interval_high_percent: float | None = Field(
+        description="Upper end of its 95 % t-interval (%); null where no node has two blocks."
+    )
+
+
 class ConfigurationSummary(BaseModel):
     """One configuration over its cycles."""
 
@@ -57,12 +88,19 @@ class ConfigurationSummary(BaseModel):
         description="Output tokens/s (1/s); null where no cycle has it."
     )
     rank: int | None = Field(
-        description="Place by mean energy per output token, 1 is the least; null without energy."
+        description="Place by mean energy per output token, 1 is the least; with blocks by the "
+        "mean that is left when nodes are taken out; null without energy."
     )
     indistinguishable_from_previous: bool | None = Field(
         description="Whether it cannot be told apart from the configuration ranked just before it "
         "(Welch's t-test, two-sided, 95 %, not corrected for the number of comparisons); null "
-        "where that cannot be asked: one of the two has one cycle, so its spread is not known."
+        "where that cannot be asked: one of the two has one cycle, so its spread is not known. "
+        "With blocks it is the paired t-test over the blocks that have both."
+    )
+    difference_from_previous: BlockDifference | None = Field(
+        None,
+        description="How much more it takes than the one ranked just before it, within blocks; "
+        "null without blocks, and where fewer than two blocks have both.",
     )
 
 
@@ -103,6 +141,9 @@ class MeasurementProtocol(BaseModel):
     process_isolation: str = Field(description="How each experiment was given its process.")
     interval: str = Field(description="How intervals were come by.")
     comparison: str = Field(description="How configurations were compared.")
+    block: str | None = Field(
+        None, description="What each cycle was kept on: `node`; null where it was not."
+    )
 
 
 class SkippedCombination(BaseModel):
@@ -160,6 +201,11 @@ class StudyResult(BaseModel):
         default_factory=list,
         description="With several engines: each configuration's outputs against those of the "
         "first engine.",
+    )
+    nodes: list[NodeEffect] = Field(
+        [],
+        description="What each node does to the energy per output token; empty with one node, and "
+        "where nodes cannot be told from configurations.",
     )
     skipped: list[SkippedCombination] = Field(
         description="Combinations that are no valid experiments."

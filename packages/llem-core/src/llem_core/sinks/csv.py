@@ -15,7 +15,9 @@ from llem_core.files import write_atomically
 from llem_core.results.experiment import LATENCIES, ExperimentResult
 
 _LATENCY_STATISTICS = ("mean_s", "p50_s", "p90_s", "p95_s", "p99_s")
-_RUN_COLUMNS = ("position", "config_hash", "label", "cycle", "status", "error", "result_file")
+_RUN_COLUMNS = (
+    *("position", "config_hash", "label", "cycle", "node", "status", "error", "result_file"),
+)
 
 
 class CsvSink(ResultSink):
@@ -73,7 +75,8 @@ def _study_lines(finished: FinishedStudy, directory: Path) -> Iterator[bytes]:
             file = file.relative_to(directory)
         yield _line(
             [
-                *(run.position, run.config_hash, run.label, run.cycle, run.status, error),
+                *(run.position, run.config_hash, run.label, run.cycle),
+                *(run.node, run.status, error),
                 None if file is None else file.as_posix(),
                 *(_cell(content, field, part) for _, field, part in columns),
             ]

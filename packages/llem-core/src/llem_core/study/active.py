@@ -17,7 +17,7 @@ from llem_core.files import write_atomically
 from llem_core.study.launch.endings import describe_timeout
 from llem_core.study.plan import PlannedRun
 from llem_core.study.record.folders import remove
-from llem_core.study.summary.collect import Figures, read_figures
+from llem_core.study.summary.figures import Figures, read_figures
 
 _QUEUE_SLICE_S = 1.0
 
@@ -51,6 +51,11 @@ class ActiveRun:
         self._clock = clock
         self.started_s = clock()
         self._running_since_s: float | None = None
+
+    @property
+    def node(self) -> str | None:
+        """The node that it is or was on, as far as its launcher has told."""
+        return self._running.node
 
     def follow(self, timeout_s: float, tell: Listener) -> bool:
         """Pass events on for a while.

@@ -29,7 +29,8 @@ from llem_core.study.launch.endings import describe_timeout
 from llem_core.study.launch.environments import defined, gpus_of, launcher_of
 from llem_core.study.launch.worker import log_path
 from llem_core.study.plan import apply_cycles
-from llem_core.study.summary.collect import RunOutcome, assemble_study, figures_of
+from llem_core.study.summary.collect import RunOutcome, assemble_study
+from llem_core.study.summary.figures import figures_of
 from llem_core.text import now
 
 

@@ -20,7 +20,8 @@ from llem_core.results.experiment import ExperimentResult
 from llem_core.results.study import StudyResult
 from llem_core.study.deliver import deliver
 from llem_core.study.plan import apply_cycles
-from llem_core.study.summary.collect import RunOutcome, assemble_study, figures_of
+from llem_core.study.summary.collect import RunOutcome, assemble_study
+from llem_core.study.summary.figures import figures_of
 from llem_core.text import now
 
 ISOLATION = "none: all experiments in the caller's process"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from llem_core.config.execution import ExecutionConfig
 from llem_core.config.study import StudyConfig
 from llem_core.contracts.launcher import Launcher, Running
 from llem_core.contracts.messages import LaunchFailure, LaunchTask
@@ -27,17 +28,18 @@ from llem_core.results.study import StudyResult
 from llem_core.study.active import ActiveRun
 from llem_core.study.deliver import deliver_study
 from llem_core.study.interrupts import Interrupts
+from llem_core.study.order import Order
 from llem_core.study.pace import Remaining, pause
 from llem_core.study.plan import Gap, PlannedRun, gap_between
 from llem_core.study.record.folders import run_folder
 from llem_core.study.record.manifest import ManifestWriter
 from llem_core.study.services import StudyServices
 from llem_core.study.summary.collect import (
-    Figures,
     RunOutcome,
     assemble_study,
     finished_study,
 )
+from llem_core.study.summary.figures import Figures
 from llem_core.text import now
 
 _SLICE_S = 0.2
@@ -97,8 +99,11 @@ class RunTaker:
         todo = {run.key: run for run in runs if writer.entry(*run.key).status == "pending"}
         again = [run for run in runs if run.key in self._attached]
         self._todo = [*again, *todo.values()]
-        self._next = 0
         self._slots = [_Slot() for _ in range(max(1, launcher.slots, len(again)))]
+        self._blocked = is_blocked(study.execution, launcher)
+        self._order = Order(self._todo, blocked=self._blocked)
+        placed = [entry for entry in writer.manifest.runs() if entry.node is not None]
+        self._nodes: dict[int, str | None] = {entry.cycle: entry.node for entry in placed}
         self._remaining = Remaining(self._todo, study.execution, len(self._slots))
 
     def run(self) -> StudyResult:
@@ -107,7 +112,7 @@ class RunTaker:
             self._tell(self._started())
             if self._todo:
                 self._services.start()
-            while self._next < len(self._todo) or self._busy:
+            while self._order or self._busy:
                 self._step()
             with self._interrupts.shielded():
                 self._warnings = [*self._warnings, *self._services.end()]
@@ -147,40 +152,45 @@ class RunTaker:
     def _step(self) -> None:
         """Start a run, wait until one may start, or follow those that have been started."""
         busy = self._busy
-        free = [slot for slot in self._slots if slot.active is None]
-        if free and self._next < len(self._todo):
-            slot, gap, spent_s = min(
-                ((one, *self._rest(one)) for one in free),
-                key=lambda each: 0.0 if each[1] is None else each[1].seconds - each[2],
+        choices = [
+            (slot, index, *self._rest(slot, index))
+            for slot in self._slots
+            if slot.active is None and (index := self._order.pick(slot.last)) is not None
+        ]
+        if choices:
+            slot, index, gap, spent_s = min(
+                choices, key=lambda each: 0.0 if each[2] is None else each[2].seconds - each[3]
             )
             if gap is None or gap.seconds <= spent_s:
-                self._start(slot)
+                self._start(slot, index)
                 return
             if not busy:
                 with self._interrupts.shielded():
-                    self._launcher.warm_up(self._todo[self._next].config.backend)
+                    self._launcher.warm_up(self._todo[index].config.backend)
                 pause(gap, self._design, self._tell, spent_s=spent_s)
-                slot.last = None  # it has rested
+                self._start(slot, index)
                 return
-        alone = len(busy) == 1 and (len(self._slots) == 1 or self._next == len(self._todo))
+        alone = len(busy) == 1 and not choices
         for slot in busy:
             assert slot.active is not None
             if slot.active[1].follow(math.inf if alone else _SLICE_S / len(busy), self._tell):
                 self._end(slot)
 
-    def _rest(self, slot: _Slot) -> tuple[Gap | None, float]:
-        """The pause between the slot's last run and the next one, and what has passed of it (s)."""
+    def _rest(self, slot: _Slot, index: int) -> tuple[Gap | None, float]:
+        """The pause between the slot's last run and this one, and what has passed of it (s)."""
         if slot.last is None:
             return None, 0.0
-        gap = gap_between(slot.last, self._todo[self._next], self._study.execution)
+        gap = gap_between(slot.last, self._todo[index], self._study.execution)
         return gap, time.monotonic() - slot.freed_s
 
-    def _start(self, slot: _Slot) -> None:
-        planned = self._todo[self._next]
+    def _start(self, slot: _Slot, index: int) -> None:
+        planned = self._todo[index]
         label = self._study.label(planned.config_hash)
         task = dataclasses.replace(
             task_of(self._study, planned, self._directory, len(self._runs)),
             services=self._services.facts,
+            block=f"cycle-{planned.cycle}" if self._blocked else None,
+            node=self._nodes.get(planned.cycle) if self._blocked else None,
         )
         again = self._attached.pop(planned.key, None)
         entry = self._writer.entry(*planned.key)
@@ -197,8 +207,8 @@ class RunTaker:
         with self._interrupts.shielded():
             running = self._launch(task) if again is None else again
             limit_s = self._study.execution.experiment_timeout_seconds
-            slot.active = self._next, ActiveRun(planned, task, running, limit_s)
-            self._next += 1
+            slot.active = index, ActiveRun(planned, task, running, limit_s)
+            self._order.take(index)
             if again is None:
                 self._writer.mark_running(*planned.key, run_id=running.run_id)
 
@@ -219,12 +229,17 @@ class RunTaker:
             ended = active.end()
         with self._interrupts.shielded():
             settled = active.settle(ended)
-            key = active.planned.key
+            key, node = active.planned.key, active.node
             if isinstance(settled, LaunchFailure):
-                self._writer.mark_failed(*key, f"{settled.error_type}: {settled.message}")
+                told = f"{settled.error_type}: {settled.message}"
+                self._writer.mark_failed(*key, told, node=node)
+                if settled.error_type == "NodeLost":
+                    node = None  # what is left of the block has to find another one
             else:
                 self._figures[key] = settled[1]
-                self._writer.mark_completed(*key, settled[0].as_posix())
+                self._writer.mark_completed(*key, settled[0].as_posix(), node=node)
+            self._nodes[active.planned.cycle] = node
+            self._order.end(index)
         slot.active, slot.last, slot.freed_s = None, active.planned, time.monotonic()
         self._tell(self._ended(index, slot.freed_s - active.started_s, settled))
 
@@ -277,6 +292,7 @@ class RunTaker:
             duration_total_s=elapsed_s,
             directory=self._directory,
             process_isolation=self._launcher.isolation,
+            blocked=self._blocked,
         )
         result = result.model_copy(update={"warnings": [*self._warnings, *result.warnings]})
         n_completed = len(outcomes) - n_failed
@@ -290,7 +306,19 @@ class RunTaker:
     def _outcome(self, planned: PlannedRun) -> RunOutcome:
         entry = self._writer.entry(*planned.key)
         file = None if entry.result_file is None else Path(entry.result_file)
-        return RunOutcome(planned, entry.status, file, entry.error, self._figures.get(planned.key))
+        figures = self._figures.get(planned.key)
+        return RunOutcome(planned, entry.status, file, entry.error, figures, entry.node)
+
+
+def is_blocked(execution: ExecutionConfig, launcher: Launcher) -> bool:
+    """Whether each cycle is kept on one node.
+
+    By default where there is more than one slot; but one cycle alone, which has no second to be
+    compared with, is spread over all of them.
+    """
+    if execution.block is None:
+        return launcher.slots > 1 and execution.n_cycles > 1
+    return execution.block == "node"
 
 
 def task_of(study: StudyConfig, planned: PlannedRun, directory: Path, n_runs: int) -> LaunchTask:

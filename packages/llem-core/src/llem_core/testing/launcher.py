@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from llem_core.contracts import (
     Event,
@@ -87,6 +87,7 @@ class QueueLauncher(Launcher):
         slots: runs that may be under way at the same time.
         polls_in_queue: how often a run is asked for events before it starts running.
         lost: numbers of the jobs, from 1, whose node is lost in mid-run.
+        nodes: names of its nodes, which get jobs in turn unless one is asked for.
 
     Attributes:
         jobs: what was started, by run id: ``job-1``, ``job-2`` and so on.
@@ -110,7 +111,14 @@ class QueueLauncher(Launcher):
 
     isolation = "none: every experiment in the process of the test, after a queue"
 
-    def __init__(self, slots: int = 2, polls_in_queue: int = 0, lost: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        slots: int = 2,
+        polls_in_queue: int = 0,
+        lost: Collection[int] = (),
+        nodes: Sequence[str] = (),
+    ) -> None:
+        self._nodes = nodes
         self.slots = slots
         self.jobs: dict[str, _QueuedRun] = {}
         self.most_at_once = 0
@@ -120,7 +128,9 @@ class QueueLauncher(Launcher):
     def start(self, task: LaunchTask) -> Running:
         """Queue a job."""
         number = len(self.jobs) + 1
+        turn = self._nodes[(number - 1) % len(self._nodes)] if self._nodes else None
         job = _QueuedRun(f"job-{number}", task, self._polls_in_queue, lost=number in self._lost)
+        job.on = task.node or turn
         self.jobs[job.run_id] = job
         under_way = sum(job.result() is None for job in self.jobs.values())
         self.most_at_once = max(self.most_at_once, under_way)
@@ -137,7 +147,10 @@ class _QueuedRun(_InlineRun):
 
     Attributes:
         task: what it was started with.
+        on: the node that it will be on.
     """
+
+    on: str | None = None
 
     def __init__(self, run_id: str, task: LaunchTask, polls_in_queue: int, *, lost: bool) -> None:
         super().__init__(task)
@@ -157,7 +170,9 @@ class _QueuedRun(_InlineRun):
         """Wait in the queue; then run to the end, or be lost."""
         if self.state is RunState.QUEUED:
             self._polls_left -= 1
-        elif self._lost and self._ended is None:
+            return
+        self.node = self.on
+        if self._lost and self._ended is None:
             self._ended = LaunchFailure("NodeLost", f"the node of {self.run_id} is gone")
         else:
             yield from super().events(timeout_s)

@@ -20,7 +20,7 @@ MANIFEST = "manifest.json"
 MANIFEST_VERSION = 2
 MANIFEST_HISTORY = {
     1: "first version",
-    2: "`run_id` in place of the `pid` of a run; `launcher` says whose it is",
+    2: "`run_id` in place of the `pid` of a run; `launcher` says whose it is; `node` is new",
 }
 
 StudyStatus = Literal["running", "completed", "failed", "interrupted"]
@@ -47,6 +47,9 @@ class ManifestEntry(BaseModel):
     attempt: int = Field(0, ge=0, description="Starts so far.")
     run_id: str | None = Field(
         None, description="Last start, by its launcher's own name: a process id, a job's number."
+    )
+    node: str | None = Field(
+        None, description="Node that it was on last, where its launcher has several."
     )
     started_at: str | None = Field(None, description="Last start (ISO 8601, UTC).")
     finished_at: str | None = Field(None, description="End of the last start (ISO 8601, UTC).")
@@ -176,14 +179,19 @@ class ManifestWriter:
             config_hash, cycle, "running", attempt=attempt, run_id=run_id or None, started_at=now()
         )
 
-    def mark_completed(self, config_hash: str, cycle: int, result_file: str) -> None:
+    def mark_completed(
+        self, config_hash: str, cycle: int, result_file: str, *, node: str | None = None
+    ) -> None:
         """One run has a result in ``result_file``, a path relative to the study's folder."""
-        finished = {"result_file": result_file, "finished_at": now()}
+        finished = {"result_file": result_file, "node": node, "finished_at": now()}
         self._move(config_hash, cycle, "completed", **finished)
 
-    def mark_failed(self, config_hash: str, cycle: int, error: str) -> None:
+    def mark_failed(
+        self, config_hash: str, cycle: int, error: str, *, node: str | None = None
+    ) -> None:
         """One run ended without a result; ``error`` says why, and is cut to one short line."""
-        self._move(config_hash, cycle, "failed", error=_one_line(error), finished_at=now())
+        ended = {"error": _one_line(error), "node": node, "finished_at": now()}
+        self._move(config_hash, cycle, "failed", **ended)
 
     def mark_interrupted(self, config_hash: str, cycle: int) -> None:
         """One run was killed because the study was interrupted."""

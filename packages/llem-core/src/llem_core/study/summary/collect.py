@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
 
 from llem_core.config.study import StudyConfig
-from llem_core.contracts.sampler import EnergyMethod
 from llem_core.contracts.sink import FinishedRun, FinishedStudy
 from llem_core.events import RunStatus
-from llem_core.results.experiment import ExperimentResult
-from llem_core.results.migrate import migrate_experiment
 from llem_core.results.study import (
-    ConfigurationSummary,
-    CycleStatistics,
     FinalStatus,
     MeasurementProtocol,
     SkippedCombination,
@@ -25,78 +17,13 @@ from llem_core.results.study import (
     StudySummary,
 )
 from llem_core.study.plan import PlannedRun
+from llem_core.study.summary.blocks import confounded
+from llem_core.study.summary.configurations import (
+    GatheredConfiguration,
+    summarise_configurations,
+)
 from llem_core.study.summary.engines import Measured, compare_engines
-from llem_core.study.summary.statistics import differ, summarise
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What a study needs of one result; units are in the names."""
-
-    energy_per_output_token_j: float | None
-    energy_adjusted_j: float | None
-    output_tokens_per_second: float | None
-    energy_total_j: float | None
-    energy_method: EnergyMethod | None
-    energy_source: str | None
-    duration_s: float
-
-
-def figures_of(result: ExperimentResult) -> Figures:
-    """The figures of a result that is at hand."""
-    return Figures(
-        energy_per_output_token_j=result.energy_per_output_token_j,
-        energy_adjusted_j=result.energy_adjusted_j,
-        output_tokens_per_second=result.output_tokens_per_second,
-        energy_total_j=result.energy_total_j,
-        energy_method=result.energy_method,
-        energy_source=result.energy_source,
-        duration_s=result.duration_s,
-    )
-
-
-def read_figures(path: Path, config_hash: str) -> Figures:
-    """Read a ``result.json``; nothing of it is kept but the figures.
-
-    The file is not validated as a whole: a study of many results would spend its end on that.
-
-    Raises:
-        ValueError: it is missing, damaged, of another configuration or of a newer version;
-            the message says which.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ValueError(f"it cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is damaged ({error})") from error
-    if not isinstance(content, dict) or "schema_version" not in content:
-        raise ValueError("it is damaged (no schema_version)")
-    content = migrate_experiment(content)
-    found = content.get("measurement_config_hash")
-    if found != config_hash:
-        raise ValueError(f"it is of another configuration ({found})")
-    duration_s = _number(content, "duration_s")
-    if duration_s is None:
-        raise ValueError("it is damaged (no duration_s)")
-    method = content.get("energy_method")
-    source = content.get("energy_source")
-    return Figures(
-        energy_per_output_token_j=_number(content, "energy_per_output_token_j"),
-        energy_adjusted_j=_number(content, "energy_adjusted_j"),
-        output_tokens_per_second=_number(content, "output_tokens_per_second"),
-        energy_total_j=_number(content, "energy_total_j"),
-        energy_method=method if method in get_args(EnergyMethod) else None,
-        energy_source=source if isinstance(source, str) else None,
-        duration_s=duration_s,
-    )
-
-
-def _number(content: dict[str, Any], name: str) -> float | None:
-    value = content.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) else None
+from llem_core.study.summary.figures import Figures, read_figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +36,7 @@ class RunOutcome:
         result_file: its ``result.json``, absolute or relative to the study's folder.
         error: why it has none, in a sentence.
         figures: its figures, where they are known already; otherwise the file is read.
+        node: the node that it was on, where its launcher has several.
     """
 
     planned: PlannedRun
@@ -116,23 +44,24 @@ class RunOutcome:
     result_file: Path | None
     error: str | None
     figures: Figures | None = None
+    node: str | None = None
 
 
 ISOLATION = "a process of its own for each experiment, started afresh (spawn)"
 _INTERVAL = "Student's t over the cycles of a configuration, 95 %, two-sided"
+_BLOCK_INTERVAL = (
+    "Student's t with the noise within blocks, pooled over configurations (as parts of the "
+    "figure), 95 %, two-sided; it holds for the nodes that were used"
+)
+_BLOCK_COMPARISON = (
+    "by mean gross energy an output token; each against the one ranked just before it by the "
+    "paired t-test of logarithms within blocks (a cycle on a node; two-sided, 95 %), not corrected "
+    "for the number of comparisons"
+)
 _COMPARISON = (
     "by mean gross energy an output token; each against the one ranked just before it by Welch's "
     "t-test (two-sided, 95 %), not corrected for the number of comparisons"
 )
-
-
-@dataclass(slots=True)
-class _Configuration:
-    """The figures of one configuration, gathered run by run."""
-
-    label: str
-    figures: list[Figures] = field(default_factory=list)
-    n_failed: int = 0
 
 
 def assemble_study(
@@ -145,6 +74,7 @@ def assemble_study(
     duration_total_s: float,
     directory: Path,
     process_isolation: str = ISOLATION,
+    blocked: bool = False,
 ) -> StudyResult:
     """Read the result files of a study and make its result of them.
 
@@ -159,12 +89,44 @@ def assemble_study(
         duration_total_s: over all resumptions (s).
         directory: its folder, which ``result_files`` are relative to.
         process_isolation: how each experiment was given its process, for the record.
+        blocked: whether each cycle was kept on one node.
     """
+    warnings: list[str] = []
+    gathered, files, n_not_run = _gather(study, runs, directory, warnings)
+    configurations, nodes = summarise_configurations(gathered, blocked=blocked)
+    compared = compare_engines(list(_first_results(study, runs, directory)))
+    placed = {one.label: [node for _, node in one.blocks] for one in gathered.values()}
+    return StudyResult(
+        study_name=study.name,
+        study_design_hash=study.study_design_hash,
+        status=status,
+        started_at=started_at,
+        finished_at=finished_at,
+        measurement_protocol=_protocol(study, process_isolation, blocked=blocked),
+        result_files=files,
+        summary=_totals(study, len(runs), n_not_run, gathered.values(), duration_total_s),
+        configurations=configurations,
+        nodes=nodes,
+        skipped=[SkippedCombination(label=s.label, reason=s.reason) for s in study.skipped],
+        merged=list(study.merged),
+        output_agreement=list(compared.agreement),
+        warnings=[
+            *(*warnings, *_warnings(gathered.values())),
+            *(*confounded(placed, blocked=blocked), *compared.warnings),
+        ],
+    )
+
+
+def _gather(
+    study: StudyConfig, runs: Sequence[RunOutcome], directory: Path, warnings: list[str]
+) -> tuple[dict[str, GatheredConfiguration], list[str], int]:
+    """The figures by configuration hash, the result files, and the number of runs not tried."""
     gathered = {
-        config.measurement_config_hash: _Configuration(study.label(config.measurement_config_hash))
+        config.measurement_config_hash: GatheredConfiguration(
+            study.label(config.measurement_config_hash)
+        )
         for config in study.experiments
     }
-    warnings: list[str] = []
     files: list[str] = []
     n_not_run = 0
     for run in runs:
@@ -177,24 +139,10 @@ def assemble_study(
             mine.n_failed += 1
             continue
         mine.figures.append(figures)
+        mine.blocks.append((run.planned.cycle, run.node or ""))
         if run.result_file is not None:
             files.append(_relative(run.result_file, directory))
-    compared = compare_engines(list(_first_results(study, runs, directory)))
-    return StudyResult(
-        study_name=study.name,
-        study_design_hash=study.study_design_hash,
-        status=status,
-        started_at=started_at,
-        finished_at=finished_at,
-        measurement_protocol=_protocol(study, process_isolation),
-        result_files=files,
-        summary=_totals(study, len(runs), n_not_run, gathered.values(), duration_total_s),
-        configurations=_ranked([_summary(name, one) for name, one in gathered.items()]),
-        skipped=[SkippedCombination(label=s.label, reason=s.reason) for s in study.skipped],
-        merged=list(study.merged),
-        output_agreement=list(compared.agreement),
-        warnings=[*warnings, *_warnings(gathered.values()), *compared.warnings],
-    )
+    return gathered, files, n_not_run
 
 
 def finished_study(
@@ -212,6 +160,7 @@ def finished_study(
                 status=run.status,
                 result_file=None if run.result_file is None else directory / run.result_file,
                 error=run.error,
+                node=run.node,
             )
             for run in runs
         ),
@@ -259,50 +208,7 @@ def _relative(path: Path | None, directory: Path) -> str:
     return (absolute.relative_to(directory) if inside else absolute).as_posix()
 
 
-def _summary(config_hash: str, gathered: _Configuration) -> ConfigurationSummary:
-    figures = gathered.figures
-    methods = [one.energy_method for one in figures if one.energy_method is not None]
-
-    def over_cycles(name: str) -> CycleStatistics | None:
-        values = [getattr(one, name) for one in figures]
-        return summarise([value for value in values if value is not None])
-
-    return ConfigurationSummary(
-        config_hash=config_hash,
-        label=gathered.label,
-        n_completed=len(figures),
-        n_failed=gathered.n_failed,
-        energy_method="estimated" if "estimated" in methods else next(iter(methods), None),
-        energy_per_output_token_j=over_cycles("energy_per_output_token_j"),
-        energy_adjusted_j=over_cycles("energy_adjusted_j"),
-        output_tokens_per_second=over_cycles("output_tokens_per_second"),
-        rank=None,
-        indistinguishable_from_previous=None,
-    )
-
-
-def _ranked(summaries: list[ConfigurationSummary]) -> list[ConfigurationSummary]:
-    """Rank by mean energy an output token, in the order of the file where means are equal."""
-    energies = {
-        number: one.energy_per_output_token_j
-        for number, one in enumerate(summaries)
-        if one.energy_per_output_token_j is not None
-    }
-    order = sorted(energies, key=lambda number: energies[number].mean)
-    ranked = list(summaries)
-    for rank, number in enumerate(order, start=1):
-        better = energies[order[rank - 2]] if rank > 1 else None
-        different = None if better is None else differ(better, energies[number])
-        ranked[number] = summaries[number].model_copy(
-            update={
-                "rank": rank,
-                "indistinguishable_from_previous": None if different is None else not different,
-            }
-        )
-    return ranked
-
-
-def _protocol(study: StudyConfig, isolation: str) -> MeasurementProtocol:
+def _protocol(study: StudyConfig, isolation: str, *, blocked: bool) -> MeasurementProtocol:
     execution = study.execution
     shuffled = execution.cycle_order == "shuffled"
     return MeasurementProtocol(
@@ -313,8 +219,9 @@ def _protocol(study: StudyConfig, isolation: str) -> MeasurementProtocol:
         cycle_gap_seconds=execution.cycle_gap_seconds,
         experiment_timeout_seconds=execution.experiment_timeout_seconds,
         process_isolation=isolation,
-        interval=_INTERVAL,
-        comparison=_COMPARISON,
+        interval=_BLOCK_INTERVAL if blocked else _INTERVAL,
+        comparison=_BLOCK_COMPARISON if blocked else _COMPARISON,
+        block="node" if blocked else None,
     )
 
 
@@ -322,7 +229,7 @@ def _totals(
     study: StudyConfig,
     n_runs: int,
     n_not_run: int,
-    gathered: Iterable[_Configuration],
+    gathered: Iterable[GatheredConfiguration],
     duration_total_s: float,
 ) -> StudySummary:
     everything = [figures for one in gathered for figures in one.figures]
@@ -343,7 +250,7 @@ def _totals(
     )
 
 
-def _warnings(gathered: Iterable[_Configuration]) -> Iterator[str]:
+def _warnings(gathered: Iterable[GatheredConfiguration]) -> Iterator[str]:
     """What makes the figures of different runs hard to compare."""
     everything = [one for configuration in gathered for one in configuration.figures]
     methods = sorted({one.energy_method for one in everything if one.energy_method is not None})
