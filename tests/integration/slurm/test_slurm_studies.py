@@ -123,29 +123,90 @@ def test_an_interrupt_leaves_no_job(tmp_path: Path, study: Study, cluster: Clust
 def test_the_death_of_the_head_loses_nothing(
     tmp_path: Path, study: Study, cluster: Cluster
 ) -> None:
+    """Two configurations × four cycles, each cycle on one node; the head dies in the middle."""
     (seen := tmp_path / "seen").mkdir()
     content = study(
         sweep={"max_output_tokens": [2, 3]},
         patient={"notes": str(seen), "until": str(tmp_path / "go")},
-        n_cycles=2,
+        n_cycles=4,
     )
     with started(content, tmp_path) as head:
         until(lambda: len(notes(seen)) == 2)
+        (tmp_path / "go").touch()
+        until(lambda: len(notes(seen)) >= 4)
+        (tmp_path / "go").unlink()
+        until(lambda: len(running(tmp_path)) == 2 and sorted(running(tmp_path)) == cluster.jobs)
         head.kill()
-    before = [e.run_id for e in load_manifest(folder_of(tmp_path / "out")).runs() if e.run_id]
-    assert len(before) == 2
-    assert sorted(before) == sorted(cluster.jobs)
+    before = running(tmp_path)
     with started(content, tmp_path, "--resume") as head:
+        n_before = len(notes(seen))
         time.sleep(1)
-        assert len(notes(seen)) == 2, "what runs already must not be started again"
+        assert sorted(running(tmp_path)) == sorted(before)
+        assert len(notes(seen)) <= max(n_before, 8 - 2), "what runs must not be started again"
+        (tmp_path / "go").touch()
+        assert head.wait(90) == 0
+    entries = list(load_manifest(folder_of(tmp_path / "out")).runs())
+    assert [e.status for e in entries] == ["completed"] * 8
+    assert [e.attempt for e in entries] == [1] * 8, "every pair was started once"
+    assert {e.run_id for e in entries} > set(before)
+    assert len(notes(seen)) == 8, "and ran once"
+    assert cluster.jobs == []
+    nodes = {cycle: {e.node for e in entries if e.cycle == cycle} for cycle in range(1, 5)}
+    assert all(len(mine) == 1 for mine in nodes.values()), nodes
+    assert set.union(*nodes.values()) == {"n1", "n2"}
+
+
+def running(tmp_path: Path) -> list[str]:
+    """Jobs of the runs that the manifest calls running."""
+    entries = load_manifest(folder_of(tmp_path / "out")).runs()
+    return [e.run_id for e in entries if e.status == "running" and e.run_id]
+
+
+def test_a_job_that_nobody_noted_is_ended(tmp_path: Path, study: Study, cluster: Cluster) -> None:
+    """The head died between sbatch and its note: the job is still in the queue, or runs."""
+    (seen := tmp_path / "seen").mkdir()
+    content = study(patient={"notes": str(seen), "until": str(tmp_path / "go")})
+    with started(content, tmp_path) as head:
+        until(lambda: len(notes(seen)) == 1)
+        head.kill()
+    manifest = folder_of(tmp_path / "out") / "manifest.json"
+    text = manifest.read_text()
+    assert '"status":"running"' in text
+    manifest.write_text(text.replace('"status":"running"', '"status":"pending"'))
+    (orphan,) = cluster.jobs
+    with started(content, tmp_path, "--resume") as head:
+        until(lambda: len(notes(seen)) == 2)
+        assert orphan not in cluster.jobs
         (tmp_path / "go").touch()
         assert head.wait(60) == 0
-    entries = list(load_manifest(folder_of(tmp_path / "out")).runs())
-    assert [e.status for e in entries] == ["completed"] * 4
-    assert [e.attempt for e in entries] == [1] * 4
-    assert {e.run_id for e in entries} > set(before)
-    assert len(notes(seen)) == 4
     assert cluster.jobs == []
+
+
+@pytest.mark.full
+def test_a_lost_node_is_that_runs_failure_and_resuming_takes_it_elsewhere(
+    tmp_path: Path, study: Study, cluster: Cluster
+) -> None:
+    (seen := tmp_path / "seen").mkdir()
+    content = study(
+        sweep={"max_output_tokens": [2, 3]},
+        patient={"notes": str(seen), "until": str(tmp_path / "go")},
+    )
+    try:
+        with started(content, tmp_path) as head:
+            until(lambda: len(notes(seen)) == 2)
+            cluster("stop-node", "n2")
+            (tmp_path / "go").touch()
+            assert head.wait(120) == 1
+        entries = {e.node: e for e in load_manifest(folder_of(tmp_path / "out")).runs()}
+        assert entries["n1"].status == "completed"
+        assert entries["n2"].status == "failed"
+        assert (entries["n2"].error or "").startswith("NodeLost: job ")
+        with started(content, tmp_path, "--resume") as head:
+            assert head.wait(60) == 0
+        assert {e.node for e in load_manifest(folder_of(tmp_path / "out")).runs()} == {"n1"}
+    finally:
+        cluster("start-node", "n2")
+        until(lambda: cluster.ask("sinfo", "-h", "-t", "idle", "-o", "%D") == "2")
 
 
 class started:

@@ -18,6 +18,7 @@ from llem_core.events import (
     PhaseChanged,
     PhaseProgress,
     RunEnded,
+    RunMoved,
     RunStarted,
     RunStatus,
     StudyFinished,
@@ -126,6 +127,30 @@ class TestLog:
         steps = ["attempt 2: batch_size=8", "1.50 s  warming up", "2.50 s  measuring 40 prompts"]
         places = [err.index(step) for step in [*steps, "completed"]]
         assert places == sorted(places)
+
+
+def moved(node: str | None, waits_for: str | None) -> RunMoved:
+    return RunMoved("hash", 3, 12, 1, "batch_size=8", "job 17", node, waits_for)
+
+
+class TestQueue:
+    EVENTS = (
+        STARTED,
+        moved(None, "Priority"),
+        moved(None, "Resources"),
+        moved("n2", None),
+    )
+
+    def test_a_line_when_it_waits_and_when_it_has_its_node(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert told(capsys, self.EVENTS).splitlines()[1:] == [
+            "[ 3/12] cycle 1  queued (job 17): Priority  batch_size=8",
+            "[ 3/12] cycle 1  on n2 (job 17)  batch_size=8",
+        ]
+
+    def test_verbose_tells_every_reason(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert "queued (job 17): Resources" in told(capsys, self.EVENTS, verbose=True)
 
 
 class TestTerminal:

@@ -116,6 +116,28 @@ def test_a_job_that_says_that_it_runs_is_believed_before_the_queue(tmp_path: Pat
     assert (cluster.run.state, cluster.run.node) == (RunState.RUNNING, "n2")
 
 
+def test_a_run_that_was_over_before_anybody_looked_has_its_node(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    cluster.starts()
+    cluster.result_appears()
+    cluster.succeeds()
+    cluster.follow(10)
+    assert isinstance(cluster.run.result(), LaunchSuccess)
+    assert cluster.run.node == "n1"
+
+
+def test_a_run_whose_beginning_has_not_appeared_has_its_node_from_the_queue(
+    tmp_path: Path,
+) -> None:
+    cluster = Cluster(tmp_path)
+    cluster.said = "7|COMPLETING|None|n2"
+    cluster.result_appears()
+    cluster.succeeds()
+    cluster.follow(10)
+    assert isinstance(cluster.run.result(), LaunchSuccess)
+    assert cluster.run.node == "n2"
+
+
 def test_a_result_that_appears_late_is_waited_for_after_the_job_is_over(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, delay_s=50)
     cluster.starts()

@@ -23,7 +23,7 @@ from llem_core.contracts import (
     Section,
 )
 from llem_core.errors import ConfigError, PreFlightError
-from llem_core.events import RunEnded, RunStarted
+from llem_core.events import RunEnded, RunMoved, RunStarted
 from llem_core.plugins import Plugins
 from llem_core.study.active import ActiveRun
 from llem_core.study.plan import apply_cycles
@@ -69,6 +69,15 @@ def test_as_many_runs_are_under_way_as_there_are_slots(tmp_path: Path) -> None:
     assert sorted(event.position for event in ended) == list(range(1, 8))
     assert ended[-1].remaining_s == 0
     assert [entry.run_id for entry in load_manifest(tmp_path).runs()] == list(launcher.jobs)
+
+
+def test_where_a_run_waits_and_where_it_is_are_told_when_they_change(tmp_path: Path) -> None:
+    launcher = QueueLauncher(slots=1, polls_in_queue=3, nodes=("n1", "n2"))
+    _, told = take(study_from(content(2)), tmp_path, launcher)
+    moves = [(e.position, e.run_id, e.node) for e in told if isinstance(e, RunMoved)]
+    assert moves == [(1, "job-1", "n1"), (2, "job-2", "n2")]
+    _, told = take(study_from(content(2)), tmp_path / "b", QueueLauncher(slots=1))
+    assert not [e for e in told if isinstance(e, RunMoved)]
 
 
 def test_one_slot_takes_one_run_after_another(tmp_path: Path) -> None:

@@ -162,6 +162,28 @@ class RunStarted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RunMoved(Event):
+    """A run of a study waits in a queue, for another reason than before, or has got its node.
+
+    Told only by launchers that have a queue or several nodes.
+
+    Attributes:
+        position, n_runs, cycle, label: as in ``RunStarted``.
+        run_id: what its launcher knows it by, such as a job's number.
+        node: where it runs; ``None`` while it waits.
+        waits_for: why it waits, in the queue's own words.
+    """
+
+    position: int
+    n_runs: int
+    cycle: int
+    label: str
+    run_id: str
+    node: str | None
+    waits_for: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded(Event):
     """One run of a study ended, in whatever way.
 

@@ -117,14 +117,17 @@ class SlurmRun(Running):
 
     def _look(self) -> None:
         ended = self._inbox.ended
+        started = self._inbox.started
+        if started is not None:
+            self.node, self._is_running, self.waits_for = started.node, True, None
+        elif ended is not None:  # it appears before what was written first
+            state = self._queue.look(self.run_id, self._submitted_s)
+            self.node = state.node or None if state is not None else None
         if isinstance(ended, LaunchSuccess):
             self._settle(ended)
         elif ended is not None and ended.error_type != TOLD_TO_END:
             self._result = ended
         else:
-            started = self._inbox.started
-            if started is not None:
-                self.node, self._is_running, self.waits_for = started.node, True, None
             state = self._queue.look(self.run_id, self._submitted_s)
             if state is not None:
                 self._take(state, told=ended)

@@ -15,6 +15,7 @@ from llem_core.events import (
     PhaseProgress,
     PluginFailed,
     RunEnded,
+    RunMoved,
     RunStarted,
     StudyFailed,
     StudyStarted,
@@ -71,6 +72,7 @@ class StudyProgress(OnLiveLine):
         self._n_prompts = 0
         self._ends_at: datetime | None = None
         self._failed_plugins: set[str] = set()
+        self._waiting: set[int] = set()
         self.directory: str | None = None
         self.n_completed = 0
         self.n_runs = 0
@@ -88,6 +90,8 @@ class StudyProgress(OnLiveLine):
             self._study_started(event)
         elif isinstance(event, RunStarted):
             self._run_started(event)
+        elif isinstance(event, RunMoved):
+            self._run_moved(event)
         elif isinstance(event, RunEnded):
             self._run_ended(event)
         elif isinstance(event, GapProgress):
@@ -114,6 +118,19 @@ class StudyProgress(OnLiveLine):
             place = _place(event.position, event.n_runs)
             self._leave(f"{place} cycle {event.cycle}{again}: {event.label}")
         self._show(f"starting{again}")
+
+    def _run_moved(self, event: RunMoved) -> None:
+        """A line when it begins to wait and when it has its node; every reason only if verbose."""
+        facts = f"{_place(event.position, event.n_runs)} cycle {event.cycle}"
+        if event.node is not None:
+            self._waiting.discard(event.position)
+            self._leave(f"{facts}  on {event.node} ({event.run_id})  {one_line(event.label)}")
+        elif event.waits_for is not None:
+            if self._verbose or event.position not in self._waiting:
+                waits = f"{facts}  queued ({event.run_id}): {one_line(event.waits_for)}"
+                self._leave(f"{waits}  {one_line(event.label)}")
+            self._waiting.add(event.position)
+            self._show(f"{event.run_id} is queued: {event.waits_for}")
 
     def _run_ended(self, event: RunEnded) -> None:
         self._ended += 1

@@ -51,11 +51,25 @@ class ActiveRun:
         self._clock = clock
         self.started_s = clock()
         self._running_since_s: float | None = None
+        self._told_place: tuple[str | None, str | None] = (None, None)
 
     @property
     def node(self) -> str | None:
         """The node that it is or was on, as far as its launcher has told."""
         return self._running.node
+
+    @property
+    def run_id(self) -> str:
+        """What its launcher knows it by."""
+        return self._running.run_id
+
+    def moved(self) -> tuple[str | None, str | None] | None:
+        """Its node and what it waits for, where they are not what they were at the last call."""
+        place = (self._running.node, self._running.waits_for)
+        if place == self._told_place:
+            return None
+        self._told_place = place
+        return place
 
     def follow(self, timeout_s: float, tell: Listener) -> bool:
         """Pass events on for a while.

@@ -18,6 +18,7 @@ from llem_core.errors import StudyError
 from llem_core.events import (
     Listener,
     RunEnded,
+    RunMoved,
     RunStarted,
     RunStatus,
     StudyFailed,
@@ -173,8 +174,28 @@ class RunTaker:
         alone = len(busy) == 1 and not choices
         for slot in busy:
             assert slot.active is not None
-            if slot.active[1].follow(math.inf if alone else _SLICE_S / len(busy), self._tell):
+            over = slot.active[1].follow(math.inf if alone else _SLICE_S / len(busy), self._tell)
+            self._tell_place(slot.active[1])
+            if over:
                 self._end(slot)
+
+    def _tell_place(self, active: ActiveRun) -> None:
+        place = active.moved()
+        if place is None:
+            return
+        planned = active.planned
+        self._tell(
+            RunMoved(
+                config_hash=planned.config_hash,
+                position=planned.position,
+                n_runs=len(self._runs),
+                cycle=planned.cycle,
+                label=self._study.label(planned.config_hash),
+                run_id=active.run_id,
+                node=place[0],
+                waits_for=place[1],
+            )
+        )
 
     def _rest(self, slot: _Slot, index: int) -> tuple[Gap | None, float]:
         """The pause between the slot's last run and this one, and what has passed of it (s)."""
