@@ -21,7 +21,11 @@ ln -s "$version" "$root/usr/local/bin/python3"
 ln -s "$version" "$root/usr/local/bin/python"
 tar -C "$prefix/lib" --exclude=site-packages --exclude=dist-packages --exclude='test' \
     --exclude='__pycache__' --exclude='*.a' -cf - "$version" | tar -C "$root/usr/local/lib" -xf -
-mkdir -p "$root/usr/local/lib/$version/site-packages"
+site=$root/usr/local/lib/$version/site-packages
+mkdir -p "$site"
+for pip in "$root/usr/local/lib/$version"/ensurepip/_bundled/pip-*.whl; do
+    [ -e "$pip" ] && "$python" -m zipfile -e "$pip" "$site"
+done
 for tool in sh env cat ls mkdir rm uname sleep; do
     cp -L "$(command -v "$tool")" "$root/bin/"
 done

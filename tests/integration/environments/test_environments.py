@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from llem_cli.main import execute
 from llem_core.config.loader import study_from
+from llem_core.contracts import LauncherSpec
 from llem_core.errors import BackendError, ConfigError, ExperimentError, LLEMError, PreFlightError
 from llem_core.plugins import Plugins, use_plugins
 from llem_core.study.preflight import check_study
+from llem_core.testing import FakePlugin, InlineLauncher, scripted_backend
 from llenergymeasure import ExperimentConfig, ExperimentResult, run_experiment, run_study
 from pydantic import ValidationError
 
@@ -129,13 +131,9 @@ def test_a_study_runs_each_backend_where_it_is(
         backend=["scripted", "studious"],
         execution={"n_cycles": 2, "config_gap_seconds": 0.1, "cycle_gap_seconds": 0},
     )
-    from llem_core.testing import FakePlugin, scripted_backend
-
     plugins = Plugins()
     plugins.load_installed()
     plugins.register(FakePlugin(backends=[scripted_backend()]))
-    from llem_core.testing import InlineLauncher
-
     with use_plugins(plugins):
         launcher = InlineLauncher()
         result = run_study(content, output_dir=tmp_path, launcher=launcher)
@@ -315,6 +313,19 @@ def test_what_the_environment_says_of_a_study_is_told_before_it_runs(
     told = "; ".join(problem.text for problem in problems)
     assert "in the environment 'studious': the script says" in told
     assert "n is 5000" in told
+
+
+def test_another_launcher_than_the_local_one_is_refused(
+    fields: Fields, studious_python: Path, tmp_path: Path
+) -> None:
+    plugins = Plugins()
+    plugins.load_installed()
+    far = LauncherSpec("far", "Elsewhere.", lambda section: InlineLauncher())
+    plugins.register(FakePlugin(launchers=[far]))
+    with use_plugins(plugins):
+        content = fields({"studious": str(studious_python)}, execution={"launcher": "far"})
+        (problem,) = check_study(study_from(content), tmp_path).problems
+    assert "in the environment studious, and execution.launcher is 'far'" in problem.text
 
 
 def test_another_version_of_the_plugin_that_matters_is_a_problem(

@@ -69,8 +69,8 @@ class EnvironmentConfig(StrictModel):
     python: str | None = Field(
         None,
         min_length=1,
-        description="Path of the interpreter, such as `/opt/venvs/vllm/bin/python`; with `image`, "
-        "the one in the image (`python3` if not given).",
+        description="Path of the interpreter, such as `/opt/venvs/vllm/bin/python`, or its name on "
+        "the PATH; with `image`, the one in the image (`python3` if not given).",
     )
     image: str | None = Field(
         None, min_length=1, description="Container image, by name, tag, digest or id."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,8 +69,13 @@ def command(
 
 
 def interpreter_path(config: EnvironmentConfig) -> Path:
-    """Path of an environment's interpreter; links stay, since a venv is known by one."""
-    return user_path(str(config.python)).absolute()
+    """Path of an environment's interpreter; a bare name is looked for on the PATH.
+
+    Links stay, since a venv is known by one.
+    """
+    name = str(config.python)
+    found = None if os.sep in name else shutil.which(name)
+    return Path(found or user_path(name)).absolute()
 
 
 def engine_argv(config: EnvironmentConfig, *arguments: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llem_core.config.dataset import SYNTHETIC
+from llem_core.config.execution import DEFAULT_LAUNCHER
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.sections import DEFAULT_BACKEND
 from llem_core.config.study import StudyConfig
@@ -120,7 +121,7 @@ def check_study(
         disk_bytes(config) * (study.execution.n_cycles - done[config.measurement_config_hash])
         for config in study.experiments
     )
-    for text in (*_several_backends(study), *_disk(output, disk_needed)):
+    for text in (*_several_backends(study), *_far_away(study), *_disk(output, disk_needed)):
         check.problems.setdefault(text, [])
     for config in study.experiments:
         check.experiment(config)
@@ -244,6 +245,18 @@ def _several_backends(study: StudyConfig) -> Iterator[str]:
     backends = list(dict.fromkeys(named))
     if any(backend not in plugins().backends for backend in backends) and len(backends) > 1:
         yield several_backends(backends)
+
+
+def _far_away(study: StudyConfig) -> Iterator[str]:
+    """An environment is one of this machine; another launcher's runs are on others."""
+    launcher = study.execution.launcher
+    names = {config.runs_in for config in study.experiments} - {None}
+    if names and launcher != DEFAULT_LAUNCHER:
+        yield (
+            f"it has experiments in the environment {' and '.join(sorted(map(str, names)))}, and "
+            f"execution.launcher is {launcher!r}, which runs them on other machines in its own "
+            "environment; leave it at `local`, or run the study in that environment itself"
+        )
 
 
 def _disk(output: Path, needed_bytes: int) -> Iterator[str]:
