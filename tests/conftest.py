@@ -33,6 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Faults that the full test of tests/faults inflicts.",
     )
     group.addoption(
+        "--slurm-faults",
+        type=int,
+        default=8,
+        help="Faults that the full test of tests/integration/slurm inflicts.",
+    )
+    group.addoption(
         "--seed", type=int, default=None, help="Seed of tests/faults; drawn and printed if absent."
     )
 

@@ -91,7 +91,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The plugin is installed, here and in every job that is submitted."""
     monkeypatch.setenv("LLEM_DISABLE_PLUGINS", SHIPPED)
-    monkeypatch.setenv("PYTHONPATH", str(site))
+    paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     monkeypatch.setattr(sys, "path", [str(site), *sys.path])
     plugins = Plugins()
     plugins.load_installed()
