@@ -81,6 +81,7 @@ def test_two_runs_never_share_a_node(tmp_path: Path, study: Study, cluster: Clus
         assert {note[0] for note in notes(seen)} == {"n1", "n2"}
         time.sleep(1)
         assert len(notes(seen)) == 2, "the third one has no node to itself"
+        assert sorted(cluster.jobs) == [f"{cluster.jobs[0].split('_')[0]}_{n}" for n in range(3)]
         (tmp_path / "go").touch()
         assert head.wait(60) == 0
     assert len(notes(seen)) == 3

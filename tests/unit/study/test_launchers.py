@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from llem_core.contracts import (
     RunState,
     Section,
 )
-from llem_core.errors import ConfigError, PreFlightError
+from llem_core.errors import ConfigError, PreFlightError, StudyError
 from llem_core.events import RunEnded, RunMoved, RunStarted
 from llem_core.plugins import Plugins
 from llem_core.study.active import ActiveRun
@@ -78,6 +78,40 @@ def test_where_a_run_waits_and_where_it_is_are_told_when_they_change(tmp_path: P
     assert moves == [(1, "job-1", "n1"), (2, "job-2", "n2")]
     _, told = take(study_from(content(2)), tmp_path / "b", QueueLauncher(slots=1))
     assert not [e for e in told if isinstance(e, RunMoved)]
+
+
+class AllAtOnce(QueueLauncher):
+    """Notes how many runs it was asked for in one request."""
+
+    def __init__(self, slots: int) -> None:
+        super().__init__(slots=slots, polls_in_queue=1)
+        self.requests: list[int] = []
+
+    def start_all(self, tasks: Sequence[LaunchTask]) -> Sequence[Running]:
+        self.requests.append(len(tasks))
+        return super().start_all(tasks)
+
+
+def test_runs_that_may_begin_together_are_one_request(tmp_path: Path) -> None:
+    launcher = AllAtOnce(slots=3)
+    result, _ = take(study_from(content(7)), tmp_path, launcher)
+    assert result.summary.n_completed == 7
+    assert launcher.requests[0] == 3
+    assert sum(launcher.requests) == 7
+
+
+def test_a_request_that_fails_in_part_leaves_nothing(tmp_path: Path) -> None:
+    class Full(QueueLauncher):
+        def start(self, task: LaunchTask) -> Running:
+            if len(self.jobs) == 2:
+                raise OSError("no more room")
+            return super().start(task)
+
+    launcher = Full(slots=3)
+    with pytest.raises(StudyError, match="no process can be started"):
+        take(study_from(content(3)), tmp_path, launcher)
+    assert [job.result() is not None for job in launcher.jobs.values()] == [True, True]
+    assert {entry.status for entry in load_manifest(tmp_path).runs()} == {"pending"}
 
 
 def test_one_slot_takes_one_run_after_another(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from llem_core.contracts import (
@@ -23,7 +24,7 @@ from llem_slurm.config import SlurmConfig
 from llem_slurm.mailbox import Inbox, Mailboxes, read_from
 from llem_slurm.queue import Queue
 from llem_slurm.run import SlurmRun
-from llem_slurm.submission import SubmissionError, submit
+from llem_slurm.submission import SubmissionError, same_job, submit
 
 _SILENCE_LIMIT_S = 300.0
 _AGAIN_S = 30.0
@@ -52,16 +53,43 @@ class SlurmLauncher(Launcher):
         Raises:
             StudyError: SLURM does not take it, and never will.
         """
-        mailboxes, queue = self._of(task)
+        return self.start_all([task])[0]
+
+    def start_all(self, tasks: Sequence[LaunchTask]) -> Sequence[Running]:
+        """Submit jobs; those that ask for the same are one array.
+
+        Raises:
+            StudyError: SLURM does not take one, and never will.
+        """
+        _, queue = self._of(tasks[0])
         self._sweep(queue)
+        groups: list[list[int]] = []
+        for number, task in enumerate(tasks):
+            for group in groups:
+                if same_job(self._section, tasks[group[0]], task):
+                    group.append(number)
+                    break
+            else:
+                groups.append([number])
+        started: dict[int, Running] = {}
         try:
-            return self._submit(task, mailboxes, queue)
+            for group in groups:
+                mine = [tasks[number] for number in group]
+                started |= zip(group, self._start_group(mine), strict=True)
+        except StudyError:
+            queue.cancel([run.run_id for run in started.values() if run.run_id])
+            raise
+        return [started[number] for number in range(len(tasks))]
+
+    def _start_group(self, tasks: Sequence[LaunchTask]) -> Sequence[Running]:
+        try:
+            return self.submit(tasks)
         except SubmissionError as error:
             if error.is_temporary:
-                return _Unsubmitted(self, task, str(error))
+                return [_Unsubmitted(self, task, str(error)) for task in tasks]
             raise StudyError(
-                f"SLURM does not take the job of {task.folder} ({error}); correct execution.slurm "
-                "or execution.resources, and resume the study."
+                f"SLURM does not take the job of {tasks[0].folder} ({error}); correct "
+                "execution.slurm or execution.resources, and resume the study."
             ) from error
 
     def attach(self, task: LaunchTask, run_id: str) -> Running | None:
@@ -89,19 +117,26 @@ class SlurmLauncher(Launcher):
             if isinstance(result, LaunchSuccess):
                 mailboxes.discard(job_id)
 
-    def submit_again(self, task: LaunchTask) -> Running:
-        """Another try of a job that SLURM did not take.
+    def submit(self, tasks: Sequence[LaunchTask]) -> Sequence[Running]:
+        """Submit jobs that ask for the same.
 
         Raises:
-            SubmissionError: it does not take it now either.
+            SubmissionError: SLURM does not take them now.
         """
-        return self._submit(task, *self._of(task))
-
-    def _submit(self, task: LaunchTask, mailboxes: Mailboxes, queue: Queue) -> Running:
-        folder = mailboxes.new(task)
-        (job_id,) = submit(mailboxes.scripts, self._section, mailboxes.name, [(task, folder)])
-        mailboxes.name_job(job_id, folder)
-        return self._run(task, job_id, folder, mailboxes, queue)
+        mailboxes, queue = self._of(tasks[0])
+        jobs = [(task, mailboxes.new(task)) for task in tasks]
+        try:
+            job_ids = submit(mailboxes.scripts, self._section, mailboxes.name, jobs)
+        except SubmissionError:
+            for _, folder in jobs:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        for job_id, (_, folder) in zip(job_ids, jobs, strict=True):
+            mailboxes.name_job(job_id, folder)
+        return [
+            self._run(task, job_id, folder, mailboxes, queue)
+            for job_id, (task, folder) in zip(job_ids, jobs, strict=True)
+        ]
 
     def _run(
         self, task: LaunchTask, job_id: str, folder: Path, mailboxes: Mailboxes, queue: Queue
@@ -169,7 +204,7 @@ class _Unsubmitted(Running):
                 return
             self._next_s = time.monotonic() + _AGAIN_S
             try:
-                self._run = self._launcher.submit_again(self._task)
+                (self._run,) = self._launcher.submit([self._task])
             except SubmissionError as error:
                 self.waits_for = str(error)
                 return

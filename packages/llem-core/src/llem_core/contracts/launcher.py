@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -153,6 +153,27 @@ class Launcher(ABC):
         Raises:
             OSError: no process can be started.
         """
+
+    def start_all(self, tasks: Sequence[LaunchTask]) -> Sequence[Running]:
+        """Start several experiments that may begin at the same moment, one for each free slot.
+
+        A launcher that can say so in one request does; by default each is started by ``start``.
+
+        Returns:
+            Their runs, in the order of the tasks.
+
+        Raises:
+            OSError: no process can be started; none of them is left.
+        """
+        started: list[Running] = []
+        try:
+            for task in tasks:
+                started.append(self.start(task))  # noqa: PERF401 - what has started must be known
+        except BaseException:
+            for running in started:
+                running.kill()
+            raise
+        return started
 
     def attach(self, task: LaunchTask, run_id: str) -> Running | None:
         """Find a run again that an earlier process of the study has started.

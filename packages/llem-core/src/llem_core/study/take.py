@@ -46,7 +46,7 @@ from llem_core.text import now
 _SLICE_S = 0.2
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Slot:
     """A place that a run can have at the launcher.
 
@@ -151,26 +151,27 @@ class RunTaker:
         )
 
     def _step(self) -> None:
-        """Start a run, wait until one may start, or follow those that have been started."""
-        busy = self._busy
-        choices = [
-            (slot, index, *self._rest(slot, index))
-            for slot in self._slots
-            if slot.active is None and (index := self._order.pick(slot.last)) is not None
-        ]
-        if choices:
+        """Start what may start, wait until something may, or follow what has been started."""
+        ready: list[tuple[_Slot, int]] = []
+        while choices := self._choices([slot for slot, _ in ready]):
             slot, index, gap, spent_s = min(
                 choices, key=lambda each: 0.0 if each[2] is None else each[2].seconds - each[3]
             )
-            if gap is None or gap.seconds <= spent_s:
-                self._start(slot, index)
-                return
-            if not busy:
-                with self._interrupts.shielded():
-                    self._launcher.warm_up(self._todo[index].config.backend)
-                pause(gap, self._design, self._tell, spent_s=spent_s)
-                self._start(slot, index)
-                return
+            if gap is not None and gap.seconds > spent_s:
+                break
+            self._order.take(index)
+            ready.append((slot, index))
+        if ready:
+            self._start(ready)
+            return
+        busy = self._busy
+        if choices and gap is not None and not busy:
+            with self._interrupts.shielded():
+                self._launcher.warm_up(self._todo[index].config.backend)
+            pause(gap, self._design, self._tell, spent_s=spent_s)
+            self._order.take(index)
+            self._start([(slot, index)])
+            return
         alone = len(busy) == 1 and not choices
         for slot in busy:
             assert slot.active is not None
@@ -178,6 +179,20 @@ class RunTaker:
             self._tell_place(slot.active[1])
             if over:
                 self._end(slot)
+
+    def _choices(self, taken: Sequence[_Slot]) -> list[tuple[_Slot, int, Gap | None, float]]:
+        """What each free slot may start next, with the pause before it and what has passed of it.
+
+        Args:
+            taken: slots that have their next run already.
+        """
+        return [
+            (slot, index, *self._rest(slot, index))
+            for slot in self._slots
+            if slot.active is None
+            and slot not in taken
+            and (index := self._order.pick(slot.last)) is not None
+        ]
 
     def _tell_place(self, active: ActiveRun) -> None:
         place = active.moved()
@@ -204,38 +219,51 @@ class RunTaker:
         gap = gap_between(slot.last, self._todo[index], self._study.execution)
         return gap, time.monotonic() - slot.freed_s
 
-    def _start(self, slot: _Slot, index: int) -> None:
-        planned = self._todo[index]
-        label = self._study.label(planned.config_hash)
-        task = dataclasses.replace(
+    def _start(self, ready: Sequence[tuple[_Slot, int]]) -> None:
+        """Start runs, those of an earlier start as they are and all others at once."""
+        limit_s = self._study.execution.experiment_timeout_seconds
+        fresh: list[tuple[_Slot, int, LaunchTask]] = []
+        for slot, index in ready:
+            planned = self._todo[index]
+            task = self._task(planned)
+            again = self._attached.pop(planned.key, None)
+            self._tell_start(planned, is_new=again is None)
+            if again is None:
+                fresh.append((slot, index, task))
+            else:
+                slot.active = index, ActiveRun(planned, task, again, limit_s)
+        if not fresh:
+            return
+        with self._interrupts.shielded():
+            started = self._launch([task for _, _, task in fresh])
+            for (slot, index, task), running in zip(fresh, started, strict=True):
+                slot.active = index, ActiveRun(self._todo[index], task, running, limit_s)
+            for (_, index, _), running in zip(fresh, started, strict=True):
+                self._writer.mark_running(*self._todo[index].key, run_id=running.run_id)
+
+    def _task(self, planned: PlannedRun) -> LaunchTask:
+        return dataclasses.replace(
             task_of(self._study, planned, self._directory, len(self._runs)),
             services=self._services.facts,
             block=f"cycle-{planned.cycle}" if self._blocked else None,
             node=self._nodes.get(planned.cycle) if self._blocked else None,
         )
-        again = self._attached.pop(planned.key, None)
-        entry = self._writer.entry(*planned.key)
+
+    def _tell_start(self, planned: PlannedRun, *, is_new: bool) -> None:
         self._tell(
             RunStarted(
                 config_hash=planned.config_hash,
                 position=planned.position,
                 n_runs=len(self._runs),
                 cycle=planned.cycle,
-                label=label,
-                attempt=entry.attempt + (again is None),
+                label=self._study.label(planned.config_hash),
+                attempt=self._writer.entry(*planned.key).attempt + is_new,
             )
         )
-        with self._interrupts.shielded():
-            running = self._launch(task) if again is None else again
-            limit_s = self._study.execution.experiment_timeout_seconds
-            slot.active = index, ActiveRun(planned, task, running, limit_s)
-            self._order.take(index)
-            if again is None:
-                self._writer.mark_running(*planned.key, run_id=running.run_id)
 
-    def _launch(self, task: LaunchTask) -> Running:
+    def _launch(self, tasks: Sequence[LaunchTask]) -> Sequence[Running]:
         try:
-            return self._launcher.start(task)
+            return self._launcher.start_all(tasks)
         except OSError as error:
             raise StudyError(
                 f"no process can be started ({error.strerror}); end what fills this machine, "
