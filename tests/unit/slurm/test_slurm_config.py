@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,3 +60,10 @@ def test_a_rule_fits_only_where_all_its_values_do() -> None:
 def test_what_is_wrong_is_told(content: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         SlurmConfig.model_validate(content)
+
+
+def test_the_page_has_every_key() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "cluster.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| .+ \| .+ \|$", page, flags=re.MULTILINE)
+    told = {key for row in rows for key in re.findall(r"\w+", row)}
+    assert told == set(SlurmConfig.model_fields)

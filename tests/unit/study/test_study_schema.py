@@ -12,18 +12,25 @@ from jsonschema import Draft202012Validator
 from llem_core.config.loader import study_from
 from llem_core.config.schema import experiment_schema, study_schema
 from llem_core.config.study import STUDY_KEYS
+from llem_core.contracts import LauncherSpec, Section
 from llem_core.errors import ConfigError
 from llem_core.plugins import Plugins, use_plugins
-from llem_core.testing import FakePlugin, scripted_backend
+from llem_core.testing import FakePlugin, InlineLauncher, scripted_backend
+from pydantic import Field
 
 ROOT = Path(__file__).parents[3]
 SWEPT: dict[str, Any] = {"model": "m", "backend": "scripted"}
 
 
+class ShelfConfig(Section):
+    shelf: str = Field("a", description="Which shelf.")
+
+
 @pytest.fixture
 def schema() -> Iterator[Draft202012Validator]:
     plugins = Plugins()
-    plugins.register(FakePlugin(backends=[scripted_backend()]))
+    launcher = LauncherSpec("shelf", "On a shelf.", lambda _: InlineLauncher(), ShelfConfig)
+    plugins.register(FakePlugin(backends=[scripted_backend()], launchers=[launcher]))
     with use_plugins(plugins):
         made = study_schema()
         Draft202012Validator.check_schema(made)
@@ -37,6 +44,7 @@ def schema() -> Iterator[Draft202012Validator]:
         {"sweep": [{"n": [1, 2]}, {"decoder.top_k": [5]}], "name": "two-grids"},
         {"experiments": [{"n": 1}, {"scripted": {"batch_size": 2, "precision": "fp16"}}]},
         {"execution": {"n_cycles": 3, "cycle_order": "interleaved"}},
+        {"execution": {"launcher": "shelf", "shelf": {"shelf": "b"}}},
     ],
 )
 def test_a_study_that_loads_is_valid(schema: Draft202012Validator, study: dict[str, Any]) -> None:
@@ -53,6 +61,8 @@ def test_a_study_that_loads_is_valid(schema: Draft202012Validator, study: dict[s
         {"experiments": [{"name": "inner"}]},
         {"experiments": {"n": 1}},
         {"execution": {"cycles": 3}, "name": "x"},
+        {"execution": {"shelv": {"shelf": "b"}}, "name": "x"},
+        {"execution": {"shelf": {"shelv": "b"}}, "name": "x"},
         {"name": "no/folder"},
         {"scripted": {"batch_sizes": 1}, "name": "x"},
     ],

@@ -64,7 +64,7 @@ class JobConfig(Section):
     setup: tuple[str, ...] | None = Field(
         None, description="Lines of shell before the worker, such as `module load cuda`."
     )
-    options: Mapping[str, str | int | bool] = Field(
+    options: dict[str, str | int | bool] = Field(
         default_factory=dict,
         description="Further options of sbatch, by their long names without the dashes; true for "
         "one without a value.",
@@ -80,8 +80,8 @@ class JobConfig(Section):
     @field_validator("options")
     @classmethod
     def _options_of_others(
-        cls, options: Mapping[str, str | int | bool]
-    ) -> Mapping[str, str | int | bool]:
+        cls, options: dict[str, str | int | bool]
+    ) -> dict[str, str | int | bool]:
         for name, value in options.items():
             if not _OPTION.fullmatch(name):
                 raise ValueError(f"{name!r} is no long name of an option of sbatch; leave out `--`")
@@ -95,7 +95,7 @@ class JobConfig(Section):
 class ExperimentRule(JobConfig):
     """What the jobs of some experiments ask for."""
 
-    match: Mapping[str, Any] = Field(
+    match: dict[str, Any] = Field(
         min_length=1,
         description="Dotted paths of an experiment's fields to the value that each must have, "
         "such as `pytorch.num_processes: 4`.",
@@ -136,7 +136,7 @@ class SlurmConfig(JobConfig):
         description="How late a file of another node may appear here (s); a job that has ended "
         "counts as lost when its result has not appeared by then.",
     )
-    backends: Mapping[str, JobConfig] = Field(
+    backends: dict[str, JobConfig] = Field(
         default_factory=dict,
         description="What the jobs of a backend ask for, by its name; over what stands above.",
     )

@@ -51,7 +51,7 @@ def study_schema() -> dict[str, Any]:
     """
     experiment = experiment_schema()
     fields = experiment["properties"]
-    execution = ExecutionConfig.model_json_schema(ref_template="#/$defs/{model}")
+    execution = _execution_schema()
     roots = "|".join(map(re.escape, fields))
     return {
         "$schema": _DIALECT,
@@ -76,6 +76,24 @@ def study_schema() -> dict[str, Any]:
             },
         },
     }
+
+
+def _execution_schema() -> dict[str, Any]:
+    """The schema of ``execution``, with a property for the section of each installed launcher."""
+    schema = ExecutionConfig.model_json_schema(ref_template="#/$defs/{model}")
+    schema["additionalProperties"] = False
+    definitions = schema.setdefault("$defs", {})
+    definitions.pop("Section", None)
+    launchers = plugins().launchers
+    for name in launchers.names():
+        model = launchers.get(name).section
+        if model is None or why_unbuildable(model):
+            continue
+        section = model.model_json_schema(ref_template="#/$defs/{model}")
+        definitions.update(section.pop("$defs", {}))
+        definitions[model.__name__] = section
+        schema["properties"][name] = {"$ref": f"#/$defs/{model.__name__}"}
+    return schema
 
 
 _GRID = {"$ref": "#/$defs/Grid"}
