@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from llem_core.config.loader import study_from
-from llem_core.errors import ExperimentError, PreFlightError
+from llem_core.errors import ExperimentError, OutOfMemoryError, PreFlightError
 from llem_core.study.preflight import check_study
 from llenergymeasure import run_experiment, run_study
 
@@ -170,6 +170,19 @@ def test_a_container_that_is_killed_is_that_runs_failure(
     told = json.loads(failure.read_text())
     assert told["error_type"] == "WorkerKilled"
     assert "memory limit of a container" in told["message"]
+
+
+def test_a_container_that_runs_out_of_memory_says_so(
+    fields: Fields, container: Container, tmp_path: Path
+) -> None:
+    config = fields({"studious": container(memory_gib=0.5)}, studious={"action": "fill"})
+    with pytest.raises((ExperimentError, OutOfMemoryError)) as caught:
+        run_experiment(**config, timeout_s=30)
+    assert containers() == []
+    if "TimeoutError" in str(caught.value):
+        pytest.skip("this engine cannot limit memory: it has no control group for it")
+    assert isinstance(caught.value, OutOfMemoryError)
+    assert "the kernel was killing processes because memory ran out" in str(caught.value)
 
 
 def test_what_is_wrong_with_a_container_is_told_before_it_runs(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import ClassVar
 
+import pytest
 from llem_core.contracts import Launcher, LauncherSpec, Section
 from llem_core.elsewhere.config import EnvironmentConfig
 from llem_core.study.launch.environments import launcher_of
@@ -17,6 +18,7 @@ def create(section: Section | None) -> Launcher:
     return launcher_of("there", EnvironmentConfig(python=sys.executable, variables=handed_on))
 
 
+@pytest.mark.full
 class TestInterpreter(LauncherContract):
     spec: ClassVar = LauncherSpec("there", "Another Python.", create)
     # The module of the spec is this one, which costs what a test does.

@@ -150,6 +150,7 @@ def test_a_study_runs_each_backend_where_it_is(
     assert by_backend == {"scripted": None, "studious": "studious"}
 
 
+@pytest.mark.full
 def test_a_study_in_an_environment_resumes_from_its_folder_alone(
     fields: Fields, studious_python: Path, tmp_path: Path
 ) -> None:
@@ -174,6 +175,7 @@ def test_a_failure_there_is_told_as_it_was(fields: Fields, studious_python: Path
     assert told == "scripted failure at generate"
 
 
+@pytest.mark.full
 def test_a_run_that_takes_too_long_is_killed_with_all_it_started(
     fields: Fields, studious_python: Path, tmp_path: Path
 ) -> None:
@@ -280,6 +282,18 @@ def test_an_environment_without_the_backend(fields: Fields, tmp_path: Path) -> N
     assert "has no backend 'studious'" in told
 
 
+def test_an_environment_that_is_named_without_the_backend(fields: Fields, tmp_path: Path) -> None:
+    """The backend is here, and not where it is to run."""
+    python = making.environment(tmp_path / "core-only")
+    plugins = Plugins()
+    plugins.load_installed()
+    plugins.register(FakePlugin(backends=[scripted_backend()]))
+    content = fields({"other": str(python)}, environment="other", backend="scripted")
+    with use_plugins(plugins), pytest.raises(ValidationError) as caught:
+        ExperimentConfig(**content)
+    assert "has no backend 'scripted'; its backends: none" in str(caught.value)
+
+
 def test_a_name_that_is_not_defined(fields: Fields, studious_python: Path) -> None:
     with pytest.raises(ValidationError, match="there is no environment 'studios'; did you mean"):
         ExperimentConfig(**fields({"studious": str(studious_python)}, environment="studios"))
@@ -384,6 +398,7 @@ def test_a_dry_run_asks_the_environment(
     assert told in " ".join(capfd.readouterr().out.split())
 
 
+@pytest.mark.full
 def test_a_backend_of_the_users_own_environments(
     studious_python: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

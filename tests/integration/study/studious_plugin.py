@@ -93,6 +93,13 @@ def _fork_and_die() -> None:
     os._exit(3)
 
 
+def _fill() -> None:
+    """Take more memory than a small container has, and hold it."""
+    held = b"x" * (1 << 30)
+    time.sleep(600)
+    del held
+
+
 def _linger() -> None:
     import threading
 
@@ -109,6 +116,7 @@ ACTIONS = {
     "exit": lambda: os._exit(0),
     "memory": lambda: bytearray(1 << 60),
     "linger": _linger,
+    "fill": _fill,
 }
 
 

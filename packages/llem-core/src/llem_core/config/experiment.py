@@ -112,9 +112,7 @@ class ExperimentConfig(StrictModel):
             return self
         if self.environment not in self.environments:
             raise ValueError(unknown_environment(self.environment, self.environments))
-        if not plugins().backends.is_here(self.backend) and (
-            self.backend not in plugins().offers(self.environment)
-        ):
+        if self.backend not in plugins().offers(self.environment):
             raise ValueError(not_in_environment(self.backend, self.environment))
         return self
 

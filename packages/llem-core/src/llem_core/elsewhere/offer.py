@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -12,14 +12,14 @@ from llem_core.contracts.backend import Backend, BackendSpec, CheckReport
 from llem_core.contracts.config import BackendSection
 from llem_core.contracts.hookspecs import Availability
 from llem_core.contracts.workload import Workload
-from llem_core.elsewhere.ask import describe
 from llem_core.elsewhere.config import EnvironmentConfig
-from llem_core.elsewhere.model import section_model
-from llem_core.elsewhere.versions import BackendDescription
 from llem_core.errors import PluginError, PreFlightError
 from llem_core.plugins import plugins
 from llem_core.plugins.registry import DISTRIBUTIONS
 from llem_core.text import nearest
+
+if TYPE_CHECKING:
+    from llem_core.elsewhere.versions import BackendDescription
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ def offer(environments: Mapping[str, Any], names: Iterable[str]) -> None:
     Raises:
         PreFlightError: some of them cannot be used; all reasons in one message.
     """
+    from llem_core.elsewhere.ask import describe  # most experiments need none of it
+
     failed = []
     for name in dict.fromkeys(names):
         config = _config(environments.get(name))
@@ -101,6 +103,8 @@ def _config(raw: Any) -> EnvironmentConfig | None:
 
 
 def _spec(name: str, config: EnvironmentConfig, found: BackendDescription) -> BackendElsewhere:
+    from llem_core.elsewhere.model import section_model  # see above
+
     def create(workload: Workload) -> Backend:
         del workload
         raise PluginError(

@@ -120,6 +120,8 @@ def _container(
         *("--user", f"{os.getuid()}:{os.getgid()}", "--shm-size", f"{config.shm_gib:g}g"),
         *("--workdir", _workdir(config, folders), "--entrypoint", config.python or "python3"),
     ]
+    if config.engine == "podman" and os.getuid():
+        argv.append("--userns=keep-id")  # without it, the user's id is another one inside
     if config.memory_gib is not None:
         argv += ["--memory", f"{config.memory_gib:g}g"]
     for folder in folders:

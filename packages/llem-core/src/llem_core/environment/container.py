@@ -47,6 +47,9 @@ def _told(key: str) -> str | None:
 
 
 def _kind() -> str | None:
+    told = _told("engine")
+    if told is not None:
+        return told
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         return "kubernetes"
     if Path("/.dockerenv").exists():

@@ -111,6 +111,8 @@ def launcher_of(name: str, config: EnvironmentConfig) -> CommandLauncher:
     digest = None if config.image is None else image_digest(name, config)
     gpus = gpus_of(name, config)
     told = {"name": name, "image": config.image, "image_digest": digest}
+    if config.image is not None:
+        told["engine"] = config.engine
 
     def make(container: str, task: LaunchTask | None) -> Command:
         return command(

@@ -97,14 +97,21 @@ def execute(task: LaunchTask, listener: Listener) -> LaunchResult:
 
 
 def _measure(task: LaunchTask, listener: Listener) -> LaunchSuccess:
+    from pydantic import ValidationError
+
+    from llem_core.config.errors import describe as describe_errors
     from llem_core.config.experiment import ExperimentConfig
-    from llem_core.errors import ExperimentError
+    from llem_core.errors import ConfigError, ExperimentError
     from llem_core.measure.baseline.cache import BaselineCache
     from llem_core.measure.harness import measure
     from llem_core.plugins.manager import tell_plugins_and
     from llem_core.study.deliver import deliver
 
-    config = ExperimentConfig.model_validate(task.config)
+    try:
+        config = ExperimentConfig.model_validate(task.config)
+    except ValidationError as error:
+        told = describe_errors(error, ExperimentConfig)
+        raise ConfigError(f"the configuration is not valid where it runs: {told}") from error
     if config.measurement_config_hash != task.config_hash:
         raise ExperimentError(
             f"the configuration is {config.measurement_config_hash} here and {task.config_hash} "
