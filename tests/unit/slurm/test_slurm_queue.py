@@ -126,6 +126,20 @@ def test_a_cancellation_that_nobody_confirms_is_told() -> None:
     assert slurm.asked.count("scancel") > 2, "a controller that is back must be told again"
 
 
+def test_a_silent_controller_is_waited_for_once() -> None:
+    slurm = Slurm()
+    slurm.queue = None
+    queue, clock = asked(slurm)
+    queue.cancel(["7"], limit_s=100)
+    before_s = clock()
+    assert queue.cancel(["8"], limit_s=100) == {"8"}
+    assert clock() - before_s < 2
+    slurm.queue = "8|RUNNING|None|n1\n9|RUNNING|None|n1\n"
+    assert not queue.cancel(["8"], limit_s=100)
+    slurm.queue, slurm.ends_slowly = "9|RUNNING|None|n1\n", 3
+    assert not queue.cancel(["9"], limit_s=100), "it has answered, so that it is waited for again"
+
+
 def test_jobs_that_nobody_knows_of_are_found() -> None:
     slurm = Slurm()
     slurm.queue = "7|RUNNING|None|n1\n8|PENDING|Priority|\n9|COMPLETED|None|n1\n"

@@ -37,6 +37,11 @@ def test_resources_come_from_the_study_and_the_section_overrides_them() -> None:
     assert (given["cpus_per_task"], given["mem"]) == (8, "4096M")
 
 
+def test_a_node_that_is_had_alone_is_had_with_all_its_memory() -> None:
+    assert told({}, task())["mem"] == "0"
+    assert "mem" not in told({"exclusive": False}, task())
+
+
 @pytest.mark.parametrize(
     ("section", "running_s", "minutes"),
     [

@@ -24,6 +24,7 @@ _RUNNING = frozenset(
     }
 )
 _COMMAND_LIMIT_S = 60.0
+_CANCEL_S = 180.0
 _RETRY_S = 0.5
 _NO_REASON = {"", "None", "(null)"}
 GONE = "GONE"
@@ -110,6 +111,7 @@ class Queue:
         self._asked_s: float | None = None
         self._answered_s: float | None = None
         self._keeps_accounts: bool | None = None
+        self._is_silent = False
         self.trouble: str | None = None
 
     def look(self, job_id: str, submitted_s: float) -> JobState | None:
@@ -156,20 +158,25 @@ class Queue:
             self._jobs[job_id] = JobState(state, "" if reason in _NO_REASON else reason, node)
         return True
 
-    def cancel(self, job_ids: Collection[str], limit_s: float = 180.0) -> Collection[str]:
+    def cancel(self, job_ids: Collection[str], limit_s: float = _CANCEL_S) -> Collection[str]:
         """Cancel jobs and wait until nothing of them runs.
 
         Args:
             job_ids: their numbers.
-            limit_s: gives up after this time (s).
+            limit_s: gives up after this time (s); at once where the controller was silent
+                through a whole cancellation before, lest an interrupt takes this long for each.
 
         Returns:
             Those of which the controller has not confirmed it.
         """
+        if self._is_silent:
+            limit_s = 0.0
         deadline_s = self._clock() + limit_s
         while job_ids and not self._told_to_cancel(job_ids) and self._clock() < deadline_s:
             self._sleep(_RETRY_S)
-        return self.wait(job_ids, max(0.0, deadline_s - self._clock()))
+        left = self.wait(job_ids, max(0.0, deadline_s - self._clock()))
+        self._is_silent = bool(left) and self.trouble is not None
+        return left
 
     def wait(self, job_ids: Collection[str], limit_s: float) -> Collection[str]:
         """Wait until nothing of jobs runs.

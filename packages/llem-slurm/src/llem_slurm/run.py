@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ from llem_slurm.mailbox import Inbox
 from llem_slurm.queue import GONE, JobState, Queue
 
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
+# Each look opens files on a shared file system: often while something happens, seldom later.
+_LOOK_S, _LATER_LOOK_S, _LATER_S = 0.2, 1.0, 30.0
 _NODE_IS_DOWN = ("UnavailableNodes", "DOWN", "DRAINED")
 
 
@@ -60,6 +63,7 @@ class SlurmRun(Running):
         study = Path(task.directory)
         self._study = study
         self._logs = [study / f"{task.folder}.log", scripts / f"{job_id}_0_log.out"]
+        self._heard_s, self._looked_s = self._submitted_s, -math.inf
         self._phase: Phase | None = None
         self._is_running = False
         self._result: LaunchResult | None = None
@@ -79,12 +83,13 @@ class SlurmRun(Running):
         pause_s = _SHORTEST_PAUSE_S
         before = self.state
         while self._result is None:
-            for event in self._inbox.events():
-                if isinstance(event, PhaseChanged):
-                    self._phase = event.phase
-                pause_s = _SHORTEST_PAUSE_S
-                yield event
-            self._look()
+            if self._is_due():
+                for event in self._inbox.events():
+                    if isinstance(event, PhaseChanged):
+                        self._phase = event.phase
+                    pause_s, self._heard_s = _SHORTEST_PAUSE_S, self._clock()
+                    yield event
+                self._look()
             left_s = deadline_s - self._clock()
             if self.state is not before or left_s <= 0:
                 break
@@ -114,6 +119,15 @@ class SlurmRun(Running):
         )
         message = f"job {self.run_id} was cancelled by the study{sure}"
         self._result = LaunchFailure("JobCancelled", message, tail(self._logs), self._phase)
+
+    def _is_due(self) -> bool:
+        """Whether to look at the files again by now."""
+        now_s = self._clock()
+        is_quiet = now_s - self._heard_s > _LATER_S
+        if now_s - self._looked_s < (_LATER_LOOK_S if is_quiet else _LOOK_S):
+            return False
+        self._looked_s = now_s
+        return True
 
     def _look(self) -> None:
         ended = self._inbox.ended

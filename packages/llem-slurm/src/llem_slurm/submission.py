@@ -81,6 +81,10 @@ def parameters(section: SlurmConfig, name: str, task: LaunchTask) -> dict[str, A
     gpus = asked.gpus if job.gpus is None else job.gpus
     cpus = asked.cpus if job.cpus is None else job.cpus
     memory_bytes = asked.memory_bytes if job.memory_gib is None else job.memory_gib * 1024 * _MIB
+    # A node that is had alone is had whole: SLURM's 0 is all of its memory.
+    memory = "0" if section.exclusive else None
+    if memory_bytes is not None:
+        memory = f"{math.ceil(memory_bytes / _MIB)}M"
     told: dict[str, Any] = {
         "job_name": name,
         "partition": job.partition,
@@ -93,7 +97,7 @@ def parameters(section: SlurmConfig, name: str, task: LaunchTask) -> dict[str, A
         "exclusive": True if section.exclusive else None,
         "gpus_per_node": gpus or None,
         "cpus_per_task": cpus,
-        "mem": None if memory_bytes is None else f"{math.ceil(memory_bytes / _MIB)}M",
+        "mem": memory,
         # SIGTERM reaches the shell too, which would end, and the job with it, before its last word.
         "setup": ["trap : TERM", *(job.setup or ())],
         "additional_parameters": {"no-requeue": True, **job.options},
