@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from llem_core.contracts import LaunchFailure, LaunchSuccess, LaunchTask, encode
+from llem_core.contracts import LaunchFailure, LaunchSuccess, LaunchTask, decode, encode
 from llem_core.events import ExperimentState, Phase, PhaseChanged, PhaseProgress
 from llem_core.testing import ManualClock
-from llem_slurm.mailbox import Inbox, Mailboxes, Outbox, Started
+from llem_slurm.mailbox import Inbox, Mailboxes
+from llem_slurm.outbox import Outbox, Started
 
 from tests.unit.slurm.late import LateFiles
 
@@ -27,7 +28,7 @@ def box(tmp_path: Path) -> Path:
 
 def test_what_one_side_writes_the_other_reads(box: Path) -> None:
     outbox, inbox = Outbox(box), Inbox(box)
-    assert outbox.task() == TASK
+    assert decode(outbox.task()) == TASK
     assert inbox.started is None
     assert inbox.ended is None
     assert list(inbox.events()) == []
@@ -36,7 +37,7 @@ def test_what_one_side_writes_the_other_reads(box: Path) -> None:
     assert inbox.started == Started("n1", "7", 1)
     assert list(inbox.events()) == STEPS[:2]
     outbox.append(LINES[2])
-    outbox.end(LaunchSuccess("001_h_c1/result.json", 10))
+    outbox.end(encode(LaunchSuccess("001_h_c1/result.json", 10)))
     assert list(inbox.events()) == STEPS[2:]
     assert inbox.ended == LaunchSuccess("001_h_c1/result.json", 10)
 
@@ -67,7 +68,7 @@ def test_an_end_that_is_seen_in_part_is_no_end_yet(box: Path) -> None:
     (box / "ended.json").touch()
     late.note()
     clock.sleep(5)
-    outbox.end(LaunchFailure("E", "m"))
+    outbox.end(encode(LaunchFailure("E", "m")))
     late.note()
     clock.sleep(1)
     assert inbox.ended is None

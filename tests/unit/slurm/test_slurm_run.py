@@ -18,7 +18,8 @@ from llem_core.contracts import (
 from llem_core.events import ExperimentState, Phase, PhaseChanged
 from llem_core.testing import ManualClock
 from llem_slurm.job import TOLD_TO_END
-from llem_slurm.mailbox import Inbox, Mailboxes, Outbox, Started
+from llem_slurm.mailbox import Inbox, Mailboxes
+from llem_slurm.outbox import Outbox, Started
 from llem_slurm.queue import CommandError, Queue
 from llem_slurm.run import SlurmRun
 
@@ -65,7 +66,7 @@ class Cluster:
         self.late.note()
 
     def succeeds(self) -> None:
-        self.outbox.end(LaunchSuccess("001_h_c1/result.json", 2))
+        self.outbox.end(encode(LaunchSuccess("001_h_c1/result.json", 2)))
         self.late.note()
 
     def result_appears(self, text: str = "{}") -> None:
@@ -197,11 +198,22 @@ def test_how_a_job_ends_is_told_by_its_kind(
     assert cluster.failure.traceback == "slurmstepd: error: what SLURM wrote"
 
 
+def test_what_a_dying_worker_sent_is_told(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    cluster.starts()
+    cluster.outbox.append(encode(STEP) + b"Segmentation fault\n")
+    cluster.outbox.end(encode(LaunchFailure("WorkerDied", "it was ended by SIGSEGV")))
+    cluster.late.note()
+    assert cluster.follow(20) == [STEP]
+    assert "SIGSEGV; of what it sent, this is unusable" in cluster.failure.message
+    assert "Segmentation fault" in cluster.failure.message
+
+
 def test_a_job_that_was_told_to_end_takes_its_reason_from_the_queue(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     cluster.starts()
     cluster.follow(6)
-    cluster.outbox.end(LaunchFailure(TOLD_TO_END, "the job was told to end by SIGTERM"))
+    cluster.outbox.end(encode(LaunchFailure(TOLD_TO_END, "the job was told to end by SIGTERM")))
     cluster.late.note()
     cluster.follow(20)
     assert cluster.run.result() is None, "SLURM still calls it running"
@@ -213,7 +225,7 @@ def test_a_job_that_was_told_to_end_takes_its_reason_from_the_queue(tmp_path: Pa
 def test_a_job_that_was_told_to_end_and_is_forgotten_was_cancelled(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     cluster.starts()
-    cluster.outbox.end(LaunchFailure(TOLD_TO_END, "the job was told to end by SIGTERM"))
+    cluster.outbox.end(encode(LaunchFailure(TOLD_TO_END, "the job was told to end by SIGTERM")))
     cluster.late.note()
     cluster.said = ""
     cluster.follow(20)

@@ -1,11 +1,13 @@
 """The job: starts the worker of core on the node, and carries what it says to the mailbox.
 
-Its process is not the one that is measured, and sleeps while nothing is said.
+Its process is not the one that is measured, and sleeps while nothing is said. It reads no more of a
+message than its kind, so that it need not import what messages are made of.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -17,17 +19,9 @@ import uuid
 from pathlib import Path
 from types import FrameType
 
-from llem_core.contracts import (
-    LaunchFailure,
-    LaunchResult,
-    LaunchSuccess,
-    LaunchTask,
-    decode,
-    encode,
-)
 from llem_core.processes import describe_exit, guard
 
-from llem_slurm.mailbox import Outbox, Started
+from llem_slurm.outbox import Outbox, Started
 
 TOLD_TO_END = "JobEnded"
 """What a run failed of that SLURM told to end; the study puts SLURM's own reason in its place."""
@@ -35,6 +29,7 @@ TOLD_TO_END = "JobEnded"
 _GRACE_S = 30.0
 _WAIT_FOR_TASK_S = 120.0
 _CHUNK = 1 << 16
+_RESULTS = frozenset({"LaunchSuccess", "LaunchFailure"})
 
 
 def run(mailbox: str) -> None:
@@ -47,15 +42,16 @@ def run(mailbox: str) -> None:
     outbox = Outbox(Path(mailbox))
     try:
         task = _task(outbox)
+        log = _log_path(task)
     except (OSError, ValueError) as error:
-        outbox.end(LaunchFailure("PreFlightError", f"the job cannot read its task: {error}"))
+        outbox.end(_failure("PreFlightError", f"the job cannot read its task: {error}"))
         return
-    log = Path(task.directory) / f"{task.folder}.log"
     job_id = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID", "")
     index = os.environ.get("SLURM_ARRAY_TASK_ID")
     node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+    worker = _Worker(task, log, told)
     outbox.start(Started(node, f"{job_id}_{index}" if index else job_id, os.getpid()))
-    outbox.end(_Worker(task, log, told).follow(outbox))
+    outbox.end(worker.follow(outbox))
 
 
 class _Told:
@@ -84,7 +80,7 @@ class _Told:
 class _Worker:
     """The worker's process on this node."""
 
-    def __init__(self, task: LaunchTask, log: Path, told: _Told) -> None:
+    def __init__(self, task: bytes, log: Path, told: _Told) -> None:
         self._told = told
         self._log = log
         self._token = f"{uuid.uuid4().hex}."
@@ -103,12 +99,16 @@ class _Worker:
             os.close(printed)
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it is dead already, which is found out
-            self._process.stdin.write(encode(task))
+            self._process.stdin.write(task)
             self._process.stdin.close()
 
-    def follow(self, outbox: Outbox) -> LaunchResult:
-        """Carry its events until it has ended; nothing of it is alive afterwards."""
-        result: LaunchResult | None = None
+    def follow(self, outbox: Outbox) -> bytes:
+        """Carry its events until it has ended; nothing of it is alive afterwards.
+
+        Returns:
+            How it ended, as one message.
+        """
+        result: bytes | None = None
         rest = b""
         while result is None:
             chunk = self._heard()
@@ -116,13 +116,13 @@ class _Worker:
                 break
             lines, newline, rest = (rest + chunk).rpartition(b"\n")
             events = []
-            for line in lines.splitlines(keepends=True) if newline else ():
-                found = _result(line)
-                if found is None:
-                    events.append(line)
-                result = found or result
+            for line in lines.splitlines() if newline else ():
+                if _kind(line) in _RESULTS:
+                    result = line + b"\n"
+                else:
+                    events.append(line + b"\n")
             if events:
-                outbox.append(b"".join(events).rstrip(b"\n") + b"\n")
+                outbox.append(b"".join(events))
         return self._end(result)
 
     def _heard(self) -> bytes:
@@ -133,7 +133,7 @@ class _Worker:
         ready, _, _ = select.select([pipe, told], [], [])
         return b"" if told in ready else os.read(pipe, _CHUNK)
 
-    def _end(self, result: LaunchResult | None) -> LaunchResult:
+    def _end(self, result: bytes | None) -> bytes:
         if result is not None or self._told.by is None:
             # What libraries do at exit must not cost the result.
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -144,23 +144,42 @@ class _Worker:
             return result
         seen = f"; what it printed is in {self._log.name}" if self._log.stat().st_size else ""
         if self._told.by is not None:
-            return LaunchFailure(
-                TOLD_TO_END, f"the job was told to end by {self._told.by.name}{seen}"
-            )
-        return LaunchFailure(
-            "WorkerDied", f"the worker {describe_exit(code)}, and gave no result{seen}"
-        )
+            return _failure(TOLD_TO_END, f"the job was told to end by {self._told.by.name}{seen}")
+        how = f"the worker {describe_exit(code)}, and gave no result{seen}"
+        return _failure("WorkerDied", how)
 
 
-def _result(line: bytes) -> LaunchResult | None:
+def _log_path(task: bytes) -> Path:
+    """Where the output of a run goes.
+
+    Raises:
+        ValueError: it is no task, or one of another version of the protocol; says which.
+    """
     try:
-        message = decode(line)
-    except ValueError as error:
-        return LaunchFailure("WorkerDied", f"what the worker sent is unusable: {error}")
-    return message if isinstance(message, LaunchSuccess | LaunchFailure) else None
+        content = json.loads(task)
+        return Path(content["directory"]) / f"{content['folder']}.log"
+    except (KeyError, TypeError, ValueError):
+        from llem_core.contracts import decode
+
+        decode(task)
+        raise
 
 
-def _task(outbox: Outbox) -> LaunchTask:
+def _kind(line: bytes) -> str | None:
+    """What kind of message a line is; ``None`` for what is none, which the study tells."""
+    try:
+        return str(json.loads(line)["kind"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _failure(error_type: str, message: str) -> bytes:
+    from llem_core.contracts import LaunchFailure, encode
+
+    return encode(LaunchFailure(error_type, message))
+
+
+def _task(outbox: Outbox) -> bytes:
     """The task; waits for it where the file system shows it late."""
     deadline_s = time.monotonic() + _WAIT_FOR_TASK_S
     while True:

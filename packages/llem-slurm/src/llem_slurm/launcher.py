@@ -21,7 +21,8 @@ from llem_core.contracts import (
 from llem_core.errors import StudyError
 
 from llem_slurm.config import SlurmConfig
-from llem_slurm.mailbox import Inbox, Mailboxes, read_from
+from llem_slurm.mailbox import Inbox, Mailboxes
+from llem_slurm.outbox import read_from
 from llem_slurm.queue import Queue
 from llem_slurm.run import SlurmRun
 from llem_slurm.submission import SubmissionError, same_job, submit

@@ -17,11 +17,9 @@ of the run is alive any more).
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from llem_core.contracts import (
@@ -35,85 +33,13 @@ from llem_core.contracts import (
     write_atomically,
 )
 
+from llem_slurm.outbox import Started, read_from
+
 FOLDER = "slurm"
 """Name of the folder in the study's own that holds all mailboxes."""
 
 Read = Callable[[Path, int], bytes]
 """Gives what a file has from an offset on; raises ``OSError`` where it cannot be seen (yet)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """What a job says of itself when it begins.
-
-    Attributes:
-        node: the node's name, as SLURM has it.
-        job_id: its own number, as SLURM has it.
-        pid: process id of the job's own process on that node.
-    """
-
-    node: str
-    job_id: str
-    pid: int
-
-
-def read_from(path: Path, offset: int) -> bytes:
-    """What a file has from an offset on.
-
-    The file is opened anew each time: NFS looks at the server again when a file is opened.
-
-    Raises:
-        OSError: it cannot be read, or is not there yet.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    with os.fdopen(descriptor, "rb") as file:
-        file.seek(offset)
-        return file.read()
-
-
-class Outbox:
-    """The job's side of a mailbox: the one writer of its files.
-
-    Args:
-        folder: the mailbox.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._events: int | None = None
-
-    def task(self) -> LaunchTask:
-        """The task that was put there before the job was submitted.
-
-        Raises:
-            OSError: it cannot be seen (yet).
-            ValueError: it is no task, or one of another version of the protocol.
-        """
-        message = decode(read_from(self._folder / "task.json", 0))
-        if not isinstance(message, LaunchTask):
-            raise ValueError(f"it is a {type(message).__name__} and no task")  # noqa: TRY004
-        return message
-
-    def start(self, started: Started) -> None:
-        """Say where the run is; from now on it is running."""
-        write_atomically(self._folder / "started.json", json.dumps(asdict(started)).encode())
-
-    def append(self, lines: bytes) -> None:
-        """Add whole lines to the events, and have them leave this node."""
-        if self._events is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-            self._events = os.open(self._folder / "events.jsonl", flags, 0o666)
-        left = memoryview(lines)
-        while left:
-            left = left[os.write(self._events, left) :]
-        os.fsync(self._events)
-
-    def end(self, result: LaunchResult) -> None:
-        """Say how it ended; the last word."""
-        if self._events is not None:
-            os.close(self._events)
-            self._events = None
-        write_atomically(self._folder / "ended.json", encode(result))
 
 
 class Inbox:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -140,7 +141,9 @@ class SlurmRun(Running):
         if isinstance(ended, LaunchSuccess):
             self._settle(ended)
         elif ended is not None and ended.error_type != TOLD_TO_END:
-            self._result = ended
+            broken = self._inbox.broken
+            told = f"; of what it sent, this is unusable: {broken}" if broken else ""
+            self._result = dataclasses.replace(ended, message=ended.message + told)
         else:
             state = self._queue.look(self.run_id, self._submitted_s)
             if state is not None:
