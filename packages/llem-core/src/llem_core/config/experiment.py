@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError, to_jsonable_python
 from llem_core.config.baseline import BaselineConfig
 from llem_core.config.dataset import DatasetConfig
 from llem_core.config.energy import EnergyConfig
+from llem_core.config.load import LoadConfig
 from llem_core.config.sections import DEFAULT_BACKEND, bind, named_environments, resolve
 from llem_core.config.warmup import Count, WarmupConfig
 from llem_core.contracts.config import (
@@ -74,6 +75,9 @@ class ExperimentConfig(StrictModel):
     )
     decoder: DecoderConfig = Field(
         default_factory=DecoderConfig, description="How tokens are chosen."
+    )
+    load: LoadConfig = Field(
+        default_factory=LoadConfig, description="How requests reach the engine."
     )
     warmup: WarmupConfig = Field(
         default_factory=WarmupConfig, description="Running in before anything is measured."
@@ -162,6 +166,11 @@ class ExperimentConfig(StrictModel):
                 f"decoder.min_new_tokens ({fewest}) is above max_output_tokens "
                 f"({self.max_output_tokens}); raise the one or lower the other"
             )
+        if self.load.serves and self.energy.phase_energy:
+            raise ValueError(
+                "energy.phase_energy needs `load.mode: batch`: under a load, prefill and decode of "
+                "different requests run at the same time"
+            )
         if not self.passthrough_kwargs:
             return self
         own = type(self.section).model_fields
@@ -213,6 +222,8 @@ class ExperimentConfig(StrictModel):
         section = (self.__pydantic_extra__ or {}).get(name)
         if name == "environments" or (name == "environment" and self.environment is None):
             return {}  # where an environment lies is not what is measured
+        if name == "load":
+            return {name: self.load.canonical()} if self.load.serves else {}
         if section is None:
             return {name: to_jsonable_python(getattr(self, name))}
         if name in plugins().sinks:
@@ -255,6 +266,7 @@ class ExperimentConfig(StrictModel):
             passthrough_kwargs=self.passthrough_kwargs,
             rank=rank,
             world_size=world_size,
+            load_mode=self.load.mode,
         )
 
 

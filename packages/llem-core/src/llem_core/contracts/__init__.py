@@ -50,6 +50,7 @@ from llem_core.contracts.sink import ResultSink, SinkSpec
 from llem_core.contracts.workload import (
     Batch,
     BatchOutput,
+    LoadMode,
     Precision,
     Prompt,
     Purpose,
@@ -89,6 +90,7 @@ __all__ = [
     "Launcher",
     "LauncherSpec",
     "LoRAConfig",
+    "LoadMode",
     "MemoryReading",
     "ModelInfo",
     "PowerSample",

@@ -315,6 +315,8 @@ class BackendSpec:
         availability: whether the engine is installed and usable here.
         warm_import: imports the engine and does nothing else; called in a process that will
             soon be asked for ``create``, while a study pauses.
+        serves: whether ``create`` gives a ``ServingBackend`` for a workload whose ``load_mode`` is
+            not ``batch``. Such a load is refused before anything is loaded where it does not.
     """
 
     name: str
@@ -324,3 +326,4 @@ class BackendSpec:
     check: Callable[[Workload], CheckReport]
     availability: Callable[[], Availability] = _always_usable
     warm_import: Callable[[], None] | None = None
+    serves: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,7 +18,9 @@ class ServedRequest:
     Attributes:
         index: ``Prompt.index``.
         input_tokens: tokens of the prompt after truncation.
-        payload: whatever the backend needs to send it; nobody else looks inside.
+        payload: whatever the backend needs to send it; nobody else looks inside. A load that needs
+            more requests than there are prompts submits one again with the same payload and another
+            ``index``, which alone tells them apart.
         truncated: whether the prompt was cut to ``max_input_tokens``.
     """
 
@@ -142,7 +144,7 @@ class ServingBackend(Backend):
         def llem_backends():
             return [BackendSpec(
                 name="parrot", summary="Serves words.", section=ParrotConfig,
-                create=ParrotBackend, check=lambda workload: CheckReport(),
+                create=ParrotBackend, check=lambda workload: CheckReport(), serves=True,
             )]
     """
 
@@ -173,6 +175,15 @@ class ServingBackend(Backend):
         Raises:
             BackendError: the engine has died; its requests will never end.
         """
+
+    def engine_counters(self) -> Mapping[str, float]:
+        """Counters that the engine keeps by itself, read outside of windows.
+
+        ``output_tokens`` are all tokens that it has ever generated: their difference over the run
+        stands beside the client's own count. Other names are kept as they are. Empty where the
+        engine tells nothing.
+        """
+        return {}
 
     @abstractmethod
     def cancel(self, index: int) -> None:

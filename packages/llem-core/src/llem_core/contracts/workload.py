@@ -36,6 +36,8 @@ class RequestOutput:
         token_ids: the generated tokens, ``output_tokens`` of them, or none.
         text: the generated text, where it is at hand.
         error: why it failed; ``None`` if it did not. A failed request has no output tokens.
+        error_kind: a word or two for what ``error`` tells of, such as ``timeout``, ``http 503`` or
+            ``connection reset``: failures are counted by it.
     """
 
     index: int
@@ -49,6 +51,7 @@ class RequestOutput:
     token_ids: tuple[int, ...] = ()
     text: str | None = None
     error: str | None = None
+    error_kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,9 @@ class BatchOutput:
 
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
+
+LoadMode = Literal["batch", "closed", "open", "trace"]
+"""How requests reach the engine: all at once, or as a load of one kind."""
 
 Purpose = Literal["warmup", "measured", "phase"]
 """What a pass is for: running in, the measured window, or the energy of one phase."""
@@ -89,6 +95,8 @@ class Workload:
         world_size: number of data-parallel processes.
         services: what the services that the study keeps tell of themselves, by name; see
             ``StudyService``.
+        load_mode: how requests will reach the engine. With any but ``batch``,
+            ``BackendSpec.create`` has to give a ``ServingBackend``.
     """
 
     model: str
@@ -103,6 +111,7 @@ class Workload:
     rank: int = 0
     world_size: int = 1
     services: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    load_mode: LoadMode = "batch"
 
 
 @dataclass(frozen=True, slots=True)

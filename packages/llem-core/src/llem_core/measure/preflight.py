@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts.backend import CheckReport
 from llem_core.contracts.hookspecs import Availability
@@ -47,6 +49,12 @@ def ask_backend(config: ExperimentConfig, available: Availability | None = None)
             f"the backend {spec.name!r} failed to check the experiment: "
             f"{type(error).__name__}: {error}"
         ) from error
+    if config.load.serves and not spec.serves:
+        cannot = (
+            f"backend {spec.name!r} runs batches and cannot serve a load (load.mode is "
+            f"{config.load.mode}); take one that serves requests, or `load.mode: batch`"
+        )
+        report = replace(report, problems=(*report.problems, cannot))
     needed, free = report.memory_estimate_bytes, report.memory_available_bytes
     if needed is None or free is None or needed <= free:
         return report

@@ -192,5 +192,10 @@ def scripted_server(
         assert scripted_server("mine").name == "mine"
     """
     return BackendSpec(
-        name, "Serves as its script says.", ScriptedServingConfig, create, lambda _: CheckReport()
+        name,
+        "Serves as its script says.",
+        ScriptedServingConfig,
+        create,
+        lambda _: CheckReport(),
+        serves=True,
     )
