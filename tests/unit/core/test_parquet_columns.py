@@ -65,7 +65,8 @@ import io, sys
 import pyarrow as pa, pyarrow.parquet as pq
 from llem_core.sinks.columns import table
 from llem_core.sinks.raw_data import REQUESTS_SCHEMA
-row = (0, 0, 0, 1, 2, 0.0, 1.0, None, 0.5, 0.5, (0.5, 1.0), (3, 4), "text", None)
+row = (0, 0, 0, 1, 2, 0.0, 1.0, None, 0.5, 0.5, (0.5, 1.0), (3, 4), "text", None,
+       None, 0, 0.0, True, 0.5)
 pq.write_table(table([row], REQUESTS_SCHEMA), io.BytesIO())
 sys.exit("pandas" in sys.modules)
 """

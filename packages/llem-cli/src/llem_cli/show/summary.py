@@ -8,6 +8,7 @@ from typing import Any
 
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.latency import LatencyStatistics
+from llem_core.results.load import LoadResult
 from llem_core.units import format_bytes, format_duration, format_si
 
 from llem_cli.show.energy import energy_block, energy_reason
@@ -26,6 +27,7 @@ def summarise(result: ExperimentResult, files: Iterable[Path] = ()) -> str:
         [
             _experiment(result),
             energy_block(result),
+            _load(result),
             _speed(result),
             _memory(result),
             _compute(result),
@@ -77,6 +79,52 @@ def _speed(result: ExperimentResult) -> Block:
         else:
             block.add(label, _latency(statistics))
     return block
+
+
+def _load(result: ExperimentResult) -> Block:
+    load = result.load
+    if load is None:
+        return Block("Load")
+    block = Block("Load", load.mode)
+    block.add(
+        "in flight", f"{load.mean_concurrency:.3g} in the mean, at most {load.peak_concurrency}"
+    )
+    if load.offered_requests_per_second is not None:
+        block.add("offered", f"{rate(load.offered_requests_per_second)} requests/s")
+    over = ": overloaded" if load.overloaded else ""
+    block.add("served", f"{rate(load.achieved_requests_per_second)} requests/s{over}")
+    if load.goodput_requests_per_second is not None:
+        block.add("within the SLO", _goodput(load))
+    block.add("steady", _steady(load))
+    if load.energy_per_output_token_cv is not None:
+        told = f"{load.energy_per_output_token_cv:.2%} (coefficient of variation of J per token)"
+        block.add(f"scatter of {len(load.windows)}", told)
+    failed = ", ".join(f"{n} by {kind}" for kind, n in load.failures.items())
+    block.add("failed", failed or None)
+    late = load.client_lateness
+    if late is not None:
+        block.add(
+            "client late by", f"p50 {format_si(late.p50_s, 's')}, p99 {format_si(late.p99_s, 's')}"
+        )
+    return block
+
+
+def _goodput(load: LoadResult) -> str:
+    told = f"{rate(load.goodput_requests_per_second or 0.0)} requests/s"
+    if load.slo_attainment is not None:
+        told += f", {load.slo_attainment:.1%} of requests"
+    if load.energy_per_good_request_j is not None:
+        told += f", {format_si(load.energy_per_good_request_j, 'J')} each"
+    return told
+
+
+def _steady(load: LoadResult) -> str:
+    judged = load.evidence
+    if judged is None:
+        return "unknown: the window is too short to tell"
+    drift = judged.output_tokens_per_second.difference or 0.0
+    verdict = "yes" if judged.steady else "no"
+    return f"{verdict} (tokens/s {drift:+.1%} between the window's halves)"
 
 
 def _latency(statistics: LatencyStatistics) -> str:

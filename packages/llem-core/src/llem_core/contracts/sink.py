@@ -27,6 +27,27 @@ class TimeseriesRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadRow:
+    """One second of a load, or what is left of it.
+
+    Attributes:
+        time_s: its start (monotonic s).
+        phase: the phase of the experiment that its middle fell into.
+        duration_s: its length (s).
+        requests_in_flight: mean of the requests in flight.
+        requests_waiting: mean of those that were due and not sent.
+        output_tokens: output tokens that arrived in it.
+    """
+
+    time_s: float
+    phase: str
+    duration_s: float
+    requests_in_flight: float
+    requests_waiting: float
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class FinishedExperiment:
     """A finished experiment with its raw data.
 
@@ -35,12 +56,14 @@ class FinishedExperiment:
         timeseries: power samples of the whole experiment, oldest first.
         processes: raw results of its processes.
         started_s: monotonic time of its start, which the time series counts from.
+        load: the load by the second; empty where batches were run.
     """
 
     result: ExperimentResult
     timeseries: tuple[TimeseriesRow, ...]
     processes: tuple[ProcessResult, ...]
     started_s: float
+    load: tuple[LoadRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ from llem_core.measure.energy.meter import SESSION, Meter
 from llem_core.measure.energy.phases import passes_for
 from llem_core.measure.energy.placement import RESIDENT, elsewhere, own_processes, without_own
 from llem_core.measure.energy.select import start_sampler
+from llem_core.measure.load.engine import LoadEngine
+from llem_core.measure.load.record import LoadRecord
 from llem_core.measure.preflight import check
 from llem_core.measure.prompts.load import load_prompts
 from llem_core.measure.result.assemble import assemble
@@ -51,7 +53,8 @@ def measure(
 
     Snapshot the environment → preflight → baseline before load → load → prepare → warm up →
     loaded-idle baseline → one unmeasured batch → synchronise → window → synchronise → phase
-    passes if asked for → unload → assemble.
+    passes if asked for → unload → assemble. Under a load, the window is cut out of it: ramp →
+    window → drain.
 
     Args:
         config: the experiment.
@@ -90,6 +93,8 @@ def make_engine(
     config: ExperimentConfig, prompts: list[Prompt], services: Services | None = None
 ) -> Engine:
     """The engine that the configuration asks for: in this process, or in several."""
+    if config.load.serves:
+        return LoadEngine(config, prompts, services)
     size = config.section.process_count()
     if size > 1:
         return DataParallelEngine(config, prompts, size, services)
@@ -128,6 +133,7 @@ class _Run:
         self.cache = cache
         self.baselines: Baselines | None = None
         self.readings = _Readings()
+        self.load: LoadRecord | None = None
         self.device_kind: Literal["cpu", "gpu"] = "cpu"
         self.cards: list[str] = []
 
@@ -148,6 +154,7 @@ class _Run:
         try:
             meter.begin(SESSION)
             infos, processes = self.run_engine(engine, meter)
+            self.load = engine.record if isinstance(engine, LoadEngine) else None
             self.state.enter(Phase.UNLOAD)
             self.watchdog.release()
             engine.unload()
@@ -184,17 +191,30 @@ class _Run:
             # The baseline has let the device cool, and lower its clocks.
             self.state.enter(Phase.WARMUP)
             engine.run_unmeasured()
-        self.state.enter(Phase.MEASURE)
-        engine.settle()
-        meter.begin(Phase.MEASURE)
-        engine.run()
-        self.readings.window = meter.end(Phase.MEASURE)
+        self.readings.window = self.window(engine, meter)
         self.own |= own_processes(infos)  # it may have started more meanwhile
         processes = engine.collect()
         reject_failures(processes)
         if self.config.energy.phase_energy and meter.active:
             self.phase_passes(engine, meter)
         return infos, processes
+
+    def window(self, engine: Engine, meter: Meter) -> EnergyReading | None:
+        """The measured window: of batches it holds their whole work, of a load a part of it."""
+        if isinstance(engine, LoadEngine):
+            self.state.enter(Phase.RAMP)
+            engine.settle()
+            engine.ramp(self.state.progress)
+            self.state.enter(Phase.MEASURE)
+            reading = engine.measure(meter)
+            self.state.enter(Phase.DRAIN)
+            engine.drain(meter)
+            return reading
+        self.state.enter(Phase.MEASURE)
+        engine.settle()
+        meter.begin(Phase.MEASURE)
+        engine.run()
+        return meter.end(Phase.MEASURE)
 
     def idle(self, phase: Phase, infos: list[ModelInfo]) -> BaselineReadings | None:
         times = self.baselines
@@ -253,6 +273,7 @@ class _Run:
             prefill=without_own(readings.prefill, self.own),
             prefill_passes=readings.prefill_passes,
             session=without_own(readings.session, self.own),
+            load=self.load,
         )
         self.keep(measured)
         return assemble(measured)

@@ -23,7 +23,9 @@ TRANSITIONS: dict[ExperimentState, frozenset[ExperimentState]] = {
     ExperimentState.FAILED: frozenset(),
 }
 
-_MEASURED = frozenset({Phase.MEASURE, Phase.PHASE_PASSES, Phase.UNLOAD, Phase.ASSEMBLE})
+_MEASURED = frozenset(
+    {Phase.MEASURE, Phase.DRAIN, Phase.PHASE_PASSES, Phase.UNLOAD, Phase.ASSEMBLE}
+)
 
 
 class StateManager:

@@ -14,7 +14,7 @@ RESERVED_NAMES = frozenset(
     {
         # keys of an experiment file
         *("model", "backend", "precision", "n", "dataset", "max_input_tokens"),
-        *("max_output_tokens", "random_seed", "decoder", "warmup", "baseline", "energy"),
+        *("max_output_tokens", "random_seed", "decoder", "warmup", "baseline", "energy", "load"),
         *("lora", "passthrough_kwargs", "environment", "environments"),
         # keys of a study file and of the user's configuration
         *("name", "base", "sweep", "experiments", "execution", "output"),

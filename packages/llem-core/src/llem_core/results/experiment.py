@@ -10,6 +10,7 @@ from llem_core.contracts.sampler import EnergyMethod
 from llem_core.results.energy import BaselinePower, EnergyBreakdown, PhaseEnergy, UncertaintyBudget
 from llem_core.results.environment import EnvironmentSnapshot
 from llem_core.results.latency import LatencyStatistics
+from llem_core.results.load import LoadResult
 from llem_core.results.migrate import SCHEMA_VERSION, migrate_experiment
 from llem_core.results.model import FlopsResult, ModelRecord, ThermalRecord
 from llem_core.results.process import ProcessSummary
@@ -59,6 +60,10 @@ class ExperimentResult(BaseModel):
     )
     end_to_end_latency: LatencyStatistics | None = Field(
         description="From the engine's start of a request to its last token."
+    )
+
+    load: LoadResult | None = Field(
+        None, description="What was offered and served; null without a load."
     )
 
     energy_source: str | None = Field(description="Sampler whose reading is the energy of record.")

@@ -63,6 +63,24 @@ class RequestRecord(BaseModel):
     token_ids: list[int] = Field(description="The generated tokens.")
     text: str | None = Field(description="The generated text, where the backend decodes it.")
     error: str | None = Field(description="Why it failed; null if it did not.")
+    error_kind: str | None = Field(
+        None, description="What kind of failure it was, such as `timeout`; null if it did not fail."
+    )
+    prompt: int | None = Field(
+        None,
+        description="Position of its prompt in the data set, under a load: `index` is then the "
+        "request's place in the order of sending.",
+    )
+    sent_s: float | None = Field(
+        None,
+        description="When it was sent, under a load (monotonic s); started_s is when it was due.",
+    )
+    in_window: bool | None = Field(
+        None, description="Whether it was due in the measured window; null without a load."
+    )
+    energy_attributed_j: float | None = Field(
+        None, description="Its share of the window's energy by tokens (J): an attribution."
+    )
 
     @property
     def end_to_end_s(self) -> float:

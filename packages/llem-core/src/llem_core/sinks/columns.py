@@ -21,7 +21,7 @@ def table(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.Table:
 
     Args:
         rows: numbers, text or lists of these, as the fields' types ask; ``None`` is null.
-        schema: fields of float64, int64, int32, string, or lists of these.
+        schema: fields of float64, int64, int32, bool, string, or lists of these.
     """
     by_field = zip(*rows, strict=True) if rows else [() for _ in schema]
     columns = [column(values, field.type) for values, field in zip(by_field, schema, strict=True)]
@@ -33,13 +33,16 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
     Args:
         values: one a row; ``None`` is null.
-        kind: float64, int64, int32, string, or a list of these.
+        kind: float64, int64, int32, bool, string, or a list of these.
 
     Raises:
         TypeError: a value is not of this kind.
         OverflowError: a number does not fit, or the text of the column is beyond 2 GiB.
     """
     valid = _bitmap(values)
+    if pa.types.is_boolean(kind):
+        bits = pa.py_buffer(_bits(value is True for value in values))
+        return pa.Array.from_buffers(kind, len(values), [valid, bits])
     if pa.types.is_list(kind):
         lists = [() if value is None else value for value in values]
         items = column(list(chain.from_iterable(lists)), kind.value_type)
@@ -63,7 +66,13 @@ def _bitmap(values: Sequence[Any]) -> pa.Buffer | None:
     """A bit a value, least significant first, set where there is one; ``None``: all there."""
     if not any(value is None for value in values):
         return None
-    bits = bytearray((len(values) + 7) // 8)
-    for i, value in enumerate(values):
-        bits[i // 8] |= (value is not None) << i % 8
-    return pa.py_buffer(bits)
+    return pa.py_buffer(_bits(value is not None for value in values))
+
+
+def _bits(values: Iterable[bool]) -> bytes:
+    """A bit a value, least significant first."""
+    every = list(values)
+    bits = bytearray((len(every) + 7) // 8)
+    for i, value in enumerate(every):
+        bits[i // 8] |= value << i % 8
+    return bytes(bits)

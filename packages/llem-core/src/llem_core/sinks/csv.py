@@ -13,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from llem_core.contracts.sink import FinishedExperiment, FinishedRun, FinishedStudy, ResultSink
 from llem_core.files import write_atomically
 from llem_core.results.experiment import LATENCIES, ExperimentResult
+from llem_core.results.load import LoadResult
 
 _LATENCY_STATISTICS = ("mean_s", "p50_s", "p90_s", "p95_s", "p99_s")
 _RUN_COLUMNS = (
@@ -50,11 +51,15 @@ def row(result: ExperimentResult) -> dict[str, Any]:
 
 
 def _columns() -> Iterator[tuple[str, str, str]]:
-    """Each column with the field that it is read from and, for a latency, the statistic."""
+    """Each column with the field that it is read from, and the part of it if it has parts."""
     for name, field in ExperimentResult.model_fields.items():
         if name in LATENCIES:
             for statistic in _LATENCY_STATISTICS:
                 yield f"{name}_{statistic}", name, statistic
+        elif name == "load":
+            for part, inner in LoadResult.model_fields.items():
+                if _is_plain(inner.annotation):
+                    yield f"load_{part}", name, part
         elif _is_plain(field.annotation):
             yield name, name, ""
 

@@ -29,6 +29,9 @@ TIMESERIES_SCHEMA = pa.schema(
         _field("sm_clock_hz", pa.float64(), "Clock of the multiprocessors (Hz)."),
         _field("memory_clock_hz", pa.float64(), "Clock of the memory (Hz)."),
         _field("throttle_reasons", pa.list_(pa.string()), "Active reasons for lowered clocks."),
+        _field("requests_in_flight", pa.float64(), "Device `load`: mean over this second."),
+        _field("requests_waiting", pa.float64(), "Device `load`: due and not sent, likewise."),
+        _field("output_tokens", pa.int64(), "Device `load`: output tokens of that second."),
     ]
 )
 
@@ -52,6 +55,11 @@ REQUESTS_SCHEMA = pa.schema(
         _field("token_ids", pa.list_(pa.int64()), "The generated tokens."),
         _field("text", pa.string(), "The generated text, where the backend decodes it."),
         _field("error", pa.string(), "Why it failed; null if it did not."),
+        _field("error_kind", pa.string(), "What kind of failure it was."),
+        _field("prompt", pa.int64(), "Under a load: position of its prompt; index is its number."),
+        _field("sent_s", pa.float64(), "Under a load: when it was sent; started_s: when due (s)."),
+        _field("in_window", pa.bool_(), "Under a load: whether it was due in the window."),
+        _field("energy_attributed_j", pa.float64(), "Its share by tokens: an attribution (J)."),
     ]
 )
 
@@ -59,13 +67,16 @@ REQUESTS_SCHEMA = pa.schema(
 def write_raw_data(finished: FinishedExperiment, directory: Path) -> list[Path]:
     """Write the requests, and the time series if there is one; gives the files."""
     written = [_write(_requests(finished), directory / "requests.parquet")]
-    if finished.timeseries:
+    if finished.timeseries or finished.load:
         written.append(_write(_timeseries(finished), directory / "timeseries.parquet"))
     return written
 
 
+_NO_SAMPLE = (None,) * 7
+
+
 def _timeseries(finished: FinishedExperiment) -> Any:
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (
             row.sample.time_s - finished.started_s,
             row.sample.domain,
@@ -77,8 +88,17 @@ def _timeseries(finished: FinishedExperiment) -> Any:
             row.sample.sm_clock_hz,
             row.sample.memory_clock_hz,
             row.sample.throttle_reasons,
+            *(None, None, None),
         )
         for row in finished.timeseries
+    ]
+    rows += [
+        (
+            *(row.time_s - finished.started_s, "load", row.phase),
+            *_NO_SAMPLE,
+            *(row.requests_in_flight, row.requests_waiting, row.output_tokens),
+        )
+        for row in finished.load
     ]
     return table(rows, TIMESERIES_SCHEMA)
 
@@ -100,6 +120,11 @@ def _requests(finished: FinishedExperiment) -> Any:
             request.token_ids,
             request.text,
             request.error,
+            request.error_kind,
+            request.prompt,
+            None if request.sent_s is None else request.sent_s - finished.started_s,
+            request.in_window,
+            request.energy_attributed_j,
         )
         for process in finished.processes
         for request in process.requests

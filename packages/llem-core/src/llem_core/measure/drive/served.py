@@ -52,6 +52,11 @@ class ServedBatches(InferenceBackend):
         super().__init__(served.workload)
         self._served = served
 
+    @property
+    def served(self) -> ServingBackend:
+        """The engine."""
+        return self._served
+
     def load(self) -> ModelInfo:
         """Load the engine's model."""
         return self._served.load()

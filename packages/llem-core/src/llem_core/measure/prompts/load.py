@@ -12,6 +12,7 @@ from typing import Any
 
 from llem_core.config.dataset import BUNDLED, HUB_PREFIX, INLINE, SYNTHETIC
 from llem_core.config.experiment import ExperimentConfig
+from llem_core.config.load import read_trace
 from llem_core.contracts.workload import Prompt
 from llem_core.errors import ConfigError
 from llem_core.files import user_path
@@ -38,6 +39,8 @@ def load_prompts(config: ExperimentConfig) -> list[Prompt]:
         ConfigError: the data set does not exist, has a line that cannot be used, or has
             fewer than ``n`` prompts.
     """
+    if config.load.trace is not None:
+        return _trace(config, config.load.trace)
     source = config.dataset.source
     if source == SYNTHETIC:
         return _synthetic(config)
@@ -80,7 +83,7 @@ def count_prompts(config: ExperimentConfig) -> int:
     Raises:
         ConfigError: as ``load_prompts``.
     """
-    if config.dataset.source == SYNTHETIC:
+    if config.dataset.source == SYNTHETIC and config.load.trace is None:
         synthetic_lengths(config)
         return config.n
     return len(load_prompts(config))
@@ -132,6 +135,31 @@ def _synthetic(config: ExperimentConfig) -> list[Prompt]:
         Prompt(index, None, output_tokens, synthetic_tokens=input_tokens, exact_output=True)
         for index in range(config.n)
     ]
+
+
+def _trace(config: ExperimentConfig, source: str) -> list[Prompt]:
+    """A prompt for each request of a trace; it is the data set."""
+    prompts = []
+    for index, request in enumerate(read_trace(source).requests):
+        for name, tokens, most in (
+            ("input_tokens", request.input_tokens, config.max_input_tokens),
+            ("output_tokens", request.output_tokens, config.max_output_tokens),
+        ):
+            if tokens is not None and tokens > most:
+                raise ConfigError(
+                    f"load.trace: {name} of request {index + 1} is {tokens}, above max_{name} "
+                    f"({most}); raise max_{name}."
+                )
+        prompts.append(
+            Prompt(
+                index,
+                request.prompt,
+                request.output_tokens or config.max_output_tokens,
+                synthetic_tokens=request.input_tokens,
+                exact_output=request.output_tokens is not None,
+            )
+        )
+    return prompts
 
 
 def _read_jsonl(path: Path) -> Iterator[_Item]:

@@ -12,6 +12,9 @@ from llem_core.measure.baseline.power import BaselineReadings, baseline_power
 from llem_core.measure.energy.fields import energy_fields
 from llem_core.measure.energy.phases import phase_energy
 from llem_core.measure.energy.totals import record_energy
+from llem_core.measure.load.figures import aggregate_load, load_flops, load_result
+from llem_core.measure.load.series import load_rows
+from llem_core.measure.load.warnings import load_warnings
 from llem_core.measure.prompts.load import fingerprint
 from llem_core.measure.result.flops import FlopsEstimator
 from llem_core.measure.result.observations import Observations
@@ -37,9 +40,15 @@ _CHARACTERS_SHOWN = 300
 
 def assemble(measured: Observations) -> FinishedExperiment:
     """Compute every figure of the result, and give each missing one its reason."""
-    aggregate = aggregate_results(measured.processes)
+    load = measured.load
+    aggregate = (
+        aggregate_results(measured.processes)
+        if load is None
+        else aggregate_load(load, measured.processes[0])
+    )
     devices = measured.devices
     energy = record_energy(measured.window, measured.no_energy_reason, devices)
+    served = None if load is None else load_result(load, measured.processes[0], energy, devices)
     baseline = _baseline(measured, measured.baseline)
     loaded = _baseline(measured, measured.loaded_baseline)
     fields, unavailable = energy_fields(measured, aggregate, energy, baseline, loaded)
@@ -50,9 +59,14 @@ def assemble(measured: Observations) -> FinishedExperiment:
     thermal = thermal_record(samples, used)
     warnings = [
         *energy_warnings(
-            measured.config.energy, energy, fields["uncertainty"], aggregate.duration_s
+            measured.config.energy,
+            energy,
+            fields["uncertainty"],
+            aggregate.duration_s,
+            "Raise n." if load is None else "Raise load.window_seconds.",
         ),
         *run_warnings(measured.config, measured.infos, measured.processes, aggregate),
+        *(load_warnings(served) if served else []),
         *prompt_warnings(measured.prompts),
         *quota_warnings(measured.environment, devices.kind),
         *subtraction_warnings(
@@ -67,6 +81,7 @@ def assemble(measured: Observations) -> FinishedExperiment:
         **_identity_fields(measured),
         **_speed_fields(aggregate),
         **fields,
+        load=served,
         phase_energy=phase_energy(energy, measured.prefill, measured.prefill_passes, devices)
         if measured.prefill_passes
         else None,
@@ -80,7 +95,13 @@ def assemble(measured: Observations) -> FinishedExperiment:
     every_sample = measured.session.samples if measured.session else samples
     rows = label(every_sample, measured.history, measured.window)
     result = with_writable_text(result)
-    return FinishedExperiment(result, rows, tuple(measured.processes), measured.started_s)
+    return FinishedExperiment(
+        result,
+        rows,
+        tuple(measured.processes),
+        measured.started_s,
+        () if load is None else load_rows(load, measured.history),
+    )
 
 
 def _baseline(measured: Observations, idle: BaselineReadings | None) -> BaselinePower | None:
@@ -157,6 +178,9 @@ def _memory_fields(
 
 def _flops(measured: Observations, aggregate: Aggregate) -> Any:
     info = measured.infos[0]
+    if measured.load is not None:
+        every = [device for each in measured.infos for device in each.devices]
+        return load_flops(measured.load, measured.processes[0], info, every)
     return FlopsEstimator(info).estimate(
         input_tokens=[request.input_tokens for request in aggregate.requests],
         output_tokens=[request.output_tokens for request in aggregate.requests],

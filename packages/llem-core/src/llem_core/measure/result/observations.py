@@ -11,6 +11,7 @@ from llem_core.contracts.sampler import EnergyReading, UsedDevices
 from llem_core.contracts.workload import Prompt
 from llem_core.events import Phase
 from llem_core.measure.baseline.power import BaselineReadings
+from llem_core.measure.load.record import LoadRecord
 from llem_core.results.environment import EnvironmentSnapshot
 from llem_core.results.process import ProcessResult
 
@@ -46,6 +47,7 @@ class Observations:
     prefill: EnergyReading | None
     prefill_passes: int
     session: EnergyReading | None
+    load: LoadRecord | None = None
 
     @property
     def devices(self) -> UsedDevices:

@@ -109,7 +109,7 @@ def _workload_warnings(
     config: ExperimentConfig, processes: Sequence[ProcessResult], aggregate: Aggregate
 ) -> list[str]:
     found = []
-    if aggregate.failed:
+    if aggregate.failed and not config.load.serves:
         first = aggregate.failed[0]
         found.append(
             f"{len(aggregate.failed)} of {config.n} requests failed and are in no figure but the "
@@ -123,11 +123,12 @@ def _workload_warnings(
             f"(coefficient of variation {unsteady.final_cv or 0:.1%}); "
             f"raise warmup.{unsteady.ended_by} or look for other load."
         )
-    if config.n < ADVISED_REQUESTS:
-        found.append(f"Only {config.n} prompts were measured; percentiles of so few say little.")
+    n = len(aggregate.requests) if config.load.serves else config.n
+    if n < ADVISED_REQUESTS:
+        found.append(f"Only {n} prompts were measured; percentiles of so few say little.")
     if aggregate.truncated:
         found.append(
-            f"{aggregate.truncated} of {config.n} prompts were cut to max_input_tokens "
+            f"{aggregate.truncated} of {n} prompts were cut to max_input_tokens "
             f"({config.max_input_tokens})."
         )
     return found
@@ -144,6 +145,7 @@ def energy_warnings(
     energy: RecordedEnergy,
     terms: UncertaintyBudget | None,
     window_s: float,
+    remedy: str = "Raise n.",
 ) -> list[str]:
     """What may be wrong with the energy, most important first.
 
@@ -152,6 +154,7 @@ def energy_warnings(
         energy: of the measured window.
         terms: its uncertainty.
         window_s: length of the window (s).
+        remedy: what makes the window longer.
     """
     if energy.total_j is None:
         if config.sampler is None:
@@ -166,7 +169,7 @@ def energy_warnings(
     if config.cross_check:
         checks = (cross_check_warning(d, config.cross_check_threshold) for d in energy.used)
         found += [warning for warning in checks if warning]
-    found += _short(energy, terms, window_s)
+    found += _short(energy, terms, window_s, remedy)
     return [*found, *energy.warnings]
 
 
@@ -214,7 +217,9 @@ def window_needed_s(
     return ratio * window_s
 
 
-def _short(energy: RecordedEnergy, terms: UncertaintyBudget | None, window_s: float) -> list[str]:
+def _short(
+    energy: RecordedEnergy, terms: UncertaintyBudget | None, window_s: float, remedy: str
+) -> list[str]:
     told = []
     helps = window_s < ADVISED_WINDOW_S
     if helps:
@@ -226,7 +231,7 @@ def _short(energy: RecordedEnergy, terms: UncertaintyBudget | None, window_s: fl
         needed_s = window_needed_s(terms.terms, energy.total_j, window_s, FINE_SHARE)
         helps = helps or needed_s is not None
         told.append(_coarse(energy.total_j, terms, needed_s))
-    return [" ".join([*told, "Raise n."] if helps else told)] if told else []
+    return [" ".join([*told, remedy] if helps else told)] if told else []
 
 
 def _coarse(energy_j: float, terms: UncertaintyBudget, needed_s: float | None) -> str:

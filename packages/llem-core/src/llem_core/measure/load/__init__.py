@@ -1,0 +1,1 @@
+"""Drives an engine that serves under a load, and cuts a window of time out of it."""
