@@ -11,7 +11,7 @@ from llem_core.measure.baseline.checks import baseline_warnings
 from llem_core.measure.baseline.power import BaselineReadings, baseline_power
 from llem_core.measure.energy.fields import energy_fields
 from llem_core.measure.energy.phases import phase_energy
-from llem_core.measure.energy.totals import record_energy
+from llem_core.measure.energy.totals import RecordedEnergy, record_energy
 from llem_core.measure.load.figures import aggregate_load, load_flops, load_result
 from llem_core.measure.load.series import load_rows
 from llem_core.measure.load.warnings import load_warnings
@@ -30,7 +30,8 @@ from llem_core.measure.result.warnings import (
 from llem_core.results.aggregate import Aggregate, aggregate_results
 from llem_core.results.energy import BaselinePower
 from llem_core.results.experiment import LATENCIES, QUANTITIES, ExperimentResult
-from llem_core.results.model import ModelRecord
+from llem_core.results.load import LoadResult
+from llem_core.results.model import ModelRecord, ThermalRecord
 from llem_core.results.process import ProcessResult, ProcessSummary
 from llem_core.results.text import with_writable_text
 
@@ -57,26 +58,7 @@ def assemble(measured: Observations) -> FinishedExperiment:
     used = {domain.name for domain in energy.used}
     samples = measured.window.samples if measured.window else ()
     thermal = thermal_record(samples, used)
-    warnings = [
-        *energy_warnings(
-            measured.config.energy,
-            energy,
-            fields["uncertainty"],
-            aggregate.duration_s,
-            "Raise n." if load is None else "Raise load.window_seconds.",
-        ),
-        *run_warnings(measured.config, measured.infos, measured.processes, aggregate),
-        *(load_warnings(served) if served else []),
-        *prompt_warnings(measured.prompts),
-        *quota_warnings(measured.environment, devices.kind),
-        *subtraction_warnings(
-            loaded, fields["mean_power_w"], estimated=energy.method == "estimated"
-        ),
-        *baseline_warnings(measured.baseline, "before load", devices),
-        *baseline_warnings(measured.loaded_baseline, "with the model loaded", devices),
-        *throttling_warnings(thermal),
-        *measured.meter_failures,
-    ]
+    warnings = _warnings(measured, aggregate, energy, fields, loaded, thermal, served)
     result = ExperimentResult(
         **_identity_fields(measured),
         **_speed_fields(aggregate),
@@ -102,6 +84,39 @@ def assemble(measured: Observations) -> FinishedExperiment:
         measured.started_s,
         () if load is None else load_rows(load, measured.history),
     )
+
+
+def _warnings(
+    measured: Observations,
+    aggregate: Aggregate,
+    energy: RecordedEnergy,
+    fields: dict[str, Any],
+    loaded: BaselinePower | None,
+    thermal: ThermalRecord | None,
+    served: LoadResult | None,
+) -> list[str]:
+    """What may be wrong with the result, most important first."""
+    devices = measured.devices
+    return [
+        *energy_warnings(
+            measured.config.energy,
+            energy,
+            fields["uncertainty"],
+            aggregate.duration_s,
+            "Raise n." if served is None else "Raise load.window_seconds.",
+        ),
+        *run_warnings(measured.config, measured.infos, measured.processes, aggregate),
+        *(load_warnings(served) if served else []),
+        *prompt_warnings(measured.prompts),
+        *quota_warnings(measured.environment, devices.kind),
+        *subtraction_warnings(
+            loaded, fields["mean_power_w"], estimated=energy.method == "estimated"
+        ),
+        *baseline_warnings(measured.baseline, "before load", devices),
+        *baseline_warnings(measured.loaded_baseline, "with the model loaded", devices),
+        *throttling_warnings(thermal),
+        *measured.meter_failures,
+    ]
 
 
 def _baseline(measured: Observations, idle: BaselineReadings | None) -> BaselinePower | None:
