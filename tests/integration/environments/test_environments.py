@@ -129,6 +129,8 @@ def test_a_study_runs_each_backend_where_it_is(
         {"studious": str(studious_python)},
         name="both",
         backend=["scripted", "studious"],
+        scripted={"batch_size": 2},
+        studious={"batch_size": 2},
         execution={"n_cycles": 2, "config_gap_seconds": 0.1, "cycle_gap_seconds": 0},
     )
     plugins = Plugins()

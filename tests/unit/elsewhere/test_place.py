@@ -114,6 +114,7 @@ def test_mounts(text: str, mount: Mount) -> None:
         ({"image": "i", "gpus": 0}, "gpus"),
         ({"image": "i", "engine": "rkt"}, "engine"),
         ({"imag": "i"}, "imag"),
+        ({"python": "p", "variables": {"HF_TOKEN": "hf_x"}}, "write `HF_TOKEN: null`"),
     ],
 )
 def test_what_is_no_environment(content: dict[str, Any], told: str) -> None:

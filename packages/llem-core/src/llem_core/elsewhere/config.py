@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from llem_core.contracts.config import StrictModel
 from llem_core.files import user_path
+from llem_core.text import is_secret
 
 Engine = Literal["docker", "podman"]
 Gpus = Literal["all"] | Annotated[int, Field(strict=True, ge=1)] | tuple[str, ...] | None
@@ -111,6 +112,17 @@ class EnvironmentConfig(StrictModel):
     @classmethod
     def _from_shorthand(cls, value: Any) -> Any:
         return {"python": value} if isinstance(value, str) else value
+
+    @field_validator("variables")
+    @classmethod
+    def _holds_no_secret(cls, variables: dict[str, str | None]) -> dict[str, str | None]:
+        written = [name for name, text in variables.items() if text and is_secret(name)]
+        if written:
+            raise ValueError(
+                f"{', '.join(written)} would stand in files as it is; write `{written[0]}: null`, "
+                "which hands on the value of your own environment"
+            )
+        return variables
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from llem_core.elsewhere.config import EnvironmentConfig
 from llem_core.elsewhere.offer import unknown_environment
 from llem_core.elsewhere.place import Command, command, interpreter_path
 from llem_core.environment.container import ENVIRONMENT_VARIABLE
-from llem_core.environment.gpus import read_gpus
+from llem_core.environment.gpus import Gpus, read_gpus
 from llem_core.errors import PreFlightError
+from llem_core.meters.visible import VARIABLE, visible_gpus
 from llem_core.study.launch.command import CommandLauncher
 from llem_core.study.launch.worker import STUDY
 
@@ -132,8 +134,13 @@ def launcher_of(name: str, config: EnvironmentConfig) -> CommandLauncher:
     return CommandLauncher(where, make, eager=False)
 
 
-def gpus_of(name: str, config: EnvironmentConfig) -> tuple[str, ...]:
-    """UUIDs of the GPUs that a container shall see.
+def gpus_of(name: str, config: EnvironmentConfig, found: Gpus | None = None) -> tuple[str, ...]:
+    """UUIDs of the GPUs that a container shall see: of ``all`` or a number, those that CUDA shows.
+
+    Args:
+        name: the environment's name.
+        config: the environment.
+        found: the GPUs of this machine; the driver is asked if not given.
 
     Raises:
         PreFlightError: they are not here.
@@ -141,24 +148,32 @@ def gpus_of(name: str, config: EnvironmentConfig) -> tuple[str, ...]:
     wanted = config.gpus
     if wanted is None:
         return ()
-    found = read_gpus()
+    found = read_gpus() if found is None else found
     uuids = [gpu.uuid for gpu in found.gpus]
     where = f"environments.{name}.gpus"
+    none = f"no GPU ({found.reason})"
     if isinstance(wanted, tuple):
         missing = [uuid for uuid in wanted if uuid not in uuids]
         if missing:
             raise PreFlightError(
                 f"{where} names {', '.join(missing)}, and this machine has "
-                f"{', '.join(uuids) or f'no GPU ({found.reason})'}; correct the UUIDs"
+                f"{', '.join(uuids) or none}; correct the UUIDs"
             )
         return wanted
-    number = max(1, len(uuids)) if wanted == "all" else wanted
-    if number > len(uuids):
+    visible = visible_gpus(os.environ, uuids, [gpu.name for gpu in found.gpus])
+    if visible.uuids is None:
         raise PreFlightError(
-            f"{where} is {wanted}, and this machine has "
-            f"{len(uuids) or f'no GPU ({found.reason})'}; ask for those that are there, or for none"
+            f"{where} is {wanted}, and which GPUs are meant is not known: "
+            f"{visible.note}; or list UUIDs in {where}"
         )
-    return tuple(uuids[:number])
+    number = max(1, len(visible.uuids)) if wanted == "all" else wanted
+    if number > len(visible.uuids):
+        hidden = f"; {VARIABLE} is set" if VARIABLE in os.environ and uuids else ""
+        raise PreFlightError(
+            f"{where} is {wanted}, and this machine has {len(visible.uuids) or none}{hidden}; ask "
+            "for those that are there, or for none"
+        )
+    return visible.uuids[:number]
 
 
 def defined(name: str, environments: Mapping[str, EnvironmentConfig]) -> EnvironmentConfig:
