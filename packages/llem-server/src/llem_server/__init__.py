@@ -1,0 +1,1 @@
+"""Backend of LLenergyMeasure for servers that speak the OpenAI API."""

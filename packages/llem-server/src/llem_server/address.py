@@ -1,0 +1,99 @@
+"""Where a server is, and the headers that every request to it has."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from llem_core.errors import BackendError
+
+from llem_server.config import ServerConfig
+
+
+@dataclass(frozen=True)
+class Address:
+    """A server's address.
+
+    Attributes:
+        secure: whether it is spoken to by TLS.
+        host: its name or number.
+        port: its port.
+        prefix: path before ``/v1``; empty, or beginning with a slash.
+        headers: of every request, secrets among them; never shown.
+    """
+
+    secure: bool
+    host: str
+    port: int
+    prefix: str
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def url(self) -> str:
+        """It as a text, without any secret."""
+        return f"{'https' if self.secure else 'http'}://{self.authority}{self.prefix}"
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as the header ``Host`` has them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is this machine by its address."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host in {socket.gethostname(), socket.getfqdn()}
+
+
+def address_of(section: ServerConfig, port: int | None = None) -> Address:
+    """The server's address, with the values of the variables that it names.
+
+    Args:
+        section: the configuration.
+        port: fills ``{port}`` in.
+
+    Raises:
+        BackendError: a variable is not set.
+    """
+    url = section.base_url or "http://127.0.0.1:{port}"
+    parts = urlsplit(url.replace("{port}", str(port or 0)))
+    secure = parts.scheme == "https"
+    path = parts.path.rstrip("/").removesuffix("/v1")
+    headers = {name: _variable(v, f"headers_env.{name}") for name, v in section.headers_env.items()}
+    if section.api_key_env is not None:
+        key = _variable(section.api_key_env, "api_key_env")
+        headers["Authorization"] = f"Bearer {key}"
+    return Address(
+        secure, parts.hostname or "", parts.port or (443 if secure else 80), path, headers
+    )
+
+
+def _variable(name: str, where: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise BackendError(f"server.{where} names the variable {name}, which is not set")
+    if any(ord(character) < 32 for character in value):
+        raise BackendError(f"the variable {name} (server.{where}) has a line break in it")
+    return value
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def is_taken(host: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as tried:
+        tried.settimeout(1.0)
+        return tried.connect_ex((host, port)) == 0

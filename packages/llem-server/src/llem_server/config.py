@@ -1,0 +1,90 @@
+"""Which server, and how it is asked: ``server`` in an experiment file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from llem_core.contracts import BackendSection
+from pydantic import Field, model_validator
+
+_OWN_FIELDS = frozenset(
+    {"model", "prompt", "messages", "max_tokens", "stream", "stream_options", "seed"}
+)
+
+
+class ServerConfig(BackendSection):
+    """A server that is there already (``base_url``), or one that is started (``command``)."""
+
+    base_url: str | None = Field(
+        None,
+        min_length=1,
+        description="Address of the server, such as `http://127.0.0.1:8000`; with `command`, "
+        "`http://127.0.0.1:{port}` if not given.",
+    )
+    command: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
+        None,
+        min_length=1,
+        description="Program and arguments that start the server; `{port}` and `{model}` are "
+        "filled in. It is ended, with everything that it started, when the run is over.",
+    )
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="Variables that are set for `command`."
+    )
+    log: str | None = Field(
+        None, description="File for what `command` prints; a temporary one if not given."
+    )
+    ready_path: str = Field("/health", description="Path that answers 200 once it is ready.")
+    ready_timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        600.0, description="How long it may take to become ready (s)."
+    )
+    api: Literal["completions", "chat"] = Field(
+        "completions", description="`completions`: the prompt as it is; `chat`: as a user's turn."
+    )
+    api_key_env: str | None = Field(
+        None,
+        min_length=1,
+        description="Name of the variable that holds the key; never the key itself.",
+    )
+    headers_env: dict[str, str] = Field(
+        default_factory=dict,
+        description="Header to the name of the variable that holds its value.",
+    )
+    extra_body: dict[str, Any] = Field(
+        default_factory=dict, description="Further fields of each request's body."
+    )
+    chat_template_kwargs: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Arguments of the chat template, such as `enable_thinking`.",
+    )
+    devices: tuple[str, ...] = Field(
+        (),
+        description="UUIDs of the GPUs that it computes on; if not given, those on which NVML sees "
+        "its processes.",
+    )
+    metrics_path: str | None = Field(
+        "/metrics", description="Path of its Prometheus counters; null: do not ask."
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_it(self) -> Self:
+        if self.base_url is None and self.command is None:
+            raise ValueError(
+                "give base_url, the address of a server that is there, or command, which starts one"
+            )
+        if self.base_url is not None:
+            parts = urlsplit(self.base_url.replace("{port}", "1"))
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ValueError(
+                    f"base_url {self.base_url!r} is no address; write http://host:port"
+                )
+            if parts.username or parts.password:
+                raise ValueError("base_url holds a password; name a variable in api_key_env")
+            if "{port}" in self.base_url and self.command is None:
+                raise ValueError("`{port}` in base_url is for a server that command starts")
+        taken = sorted(_OWN_FIELDS & self.extra_body.keys())
+        if taken:
+            raise ValueError(f"extra_body has {', '.join(taken)}, which llem sets itself")
+        if self.chat_template_kwargs and self.api != "chat":
+            raise ValueError("chat_template_kwargs is for `api: chat`")
+        return self
