@@ -169,6 +169,7 @@ def configuration() -> str:
         for model in nested(field.annotation):
             lines += ["", f"## `{name}`", "", first_paragraph(model), ""]
             lines += table(model, with_default=True)
+            lines += parts_of(model, level="###", with_default=True)
     shared = ", ".join(f"`{name}`" for name in sorted(BackendSection.SHARED_FIELDS))
     lines += ["", "## Sections of plugins", ""]
     lines += [f"A backend's section also takes {shared}, for that backend alone."]

@@ -25,6 +25,7 @@ from llem_server.answer import Answer
 _MOST_BYTES = 256 * 1024
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _MOST_IDLE = 1024
+_LONGEST_IDLE_S = 2.0  # servers close idle connections after 5 s and more
 _CANCELLED = "cancelled"
 
 
@@ -35,7 +36,7 @@ class _Connection:
     socket: Any
     answer: Answer | None = None
     left: bytes = b""
-    used_before: bool = False
+    idle_since_s: float = 0.0
     shaken: bool = True
     connected: bool = False
     mask: int = field(default=_READ)
@@ -71,7 +72,7 @@ class Client:
     def submit(self, request: ServedRequest) -> None:
         """Send a request, or as much of it as the socket takes; never waits."""
         answer = Answer(request, self._clock())
-        self._send(answer, self._idle.pop() if self._idle else None)
+        self._send(answer, self._reusable())
 
     def cancel(self, index: int) -> None:
         """Give up a request; harmless if it is over."""
@@ -98,13 +99,21 @@ class Client:
         self._busy.clear()
         self._selector.close()
 
+    def _reusable(self) -> _Connection | None:
+        """The connection that was used last, unless the server may be about to close it."""
+        if not self._idle:
+            return None
+        connection = self._idle.pop()
+        if self._clock() - connection.idle_since_s < _LONGEST_IDLE_S:
+            return connection
+        self._drop(connection)
+        return None
+
     def _send(self, answer: Answer, connection: _Connection | None) -> None:
         if connection is None:
             connection = self._connect(answer)
             if connection is None:
                 return
-        else:
-            connection.used_before = True
         connection.answer = answer
         connection.left = answer.request.payload
         self._busy[answer.request.index] = connection
@@ -192,9 +201,6 @@ class Client:
                 return
 
     def _ended(self, connection: _Connection, answer: Answer, now_s: float) -> None:
-        if connection.used_before and not answer.response.begun:
-            self._again(connection, answer)
-            return
         self._ready.extend(answer.closed(now_s))
         self._finish(connection)
 
@@ -203,17 +209,9 @@ class Client:
         if answer is None:
             self._idle = [other for other in self._idle if other is not connection]
             self._drop(connection)
-        elif connection.used_before and not answer.response.begun:
-            self._again(connection, answer)
         else:
             kind = _KINDS.get(error.errno or 0, "connection failed")
             self._failed(connection, kind, error.strerror or str(error))
-
-    def _again(self, connection: _Connection, answer: Answer) -> None:
-        """The server had closed an idle connection just when it was used: take a new one."""
-        self._busy.pop(answer.request.index, None)
-        self._drop(connection)
-        self._send(answer, None)
 
     def _failed(self, connection: _Connection, kind: str, detail: str) -> None:
         if connection.answer is not None:
@@ -236,7 +234,7 @@ class Client:
         self._ready.append(answer.output)
         response = answer.response
         if response.complete and response.keeps_open and len(self._idle) < _MOST_IDLE:
-            connection.used_before = True
+            connection.idle_since_s = self._clock()
             self._idle.append(connection)
             self._watch(connection, _READ)
         else:

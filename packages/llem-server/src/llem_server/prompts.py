@@ -74,7 +74,8 @@ class RequestMaker:
                 raise BackendError(
                     f"the data set needs prompts of exactly {prompt.synthetic_tokens} tokens, "
                     f"which this server ({self._dialect.name}, api {self._section.api}) cannot be "
-                    "given; take `api: completions` on vLLM, SGLang or llama.cpp, or prompts of text"
+                    "given; take `api: completions` on vLLM, SGLang or llama.cpp, or prompts of "
+                    "text"
                 )
             ids = self._synthetic(prompt.index, prompt.synthetic_tokens)
             return ids, len(ids), False

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import ssl
+import struct
 import time
 from pathlib import Path
 from typing import Any
@@ -129,6 +131,9 @@ class ScriptedHttpServer:
         elif how == "redirect":
             _plain(writer, 307, {}, "Location: http://192.0.2.1/v1/completions\r\n")
         elif how == "reset":
+            # Closing with nothing to linger for is what sends a reset.
+            raw = writer.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
         elif how == "silent":
             await asyncio.sleep(3600)
