@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,14 +25,19 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 
 from llem_pytorch.config import PyTorchConfig
 from llem_pytorch.errors import engine_errors, hub_errors
-from llem_pytorch.generation.batching import Encoded, group, pad
+from llem_pytorch.generation.batching import Encoded, group, longest_sequence, pad
 from llem_pytorch.generation.compiling import (
     GRAPH_MODES,
     Compilations,
+    Shape,
     compile_arguments,
     compile_mode,
     distinct_shapes,
+    fit,
     forget_compiled,
+    has_static_cache,
+    shape_like,
+    shape_of,
 )
 from llem_pytorch.generation.decoding import generation_config, unused_settings
 from llem_pytorch.generation.quiet import quiet
@@ -50,7 +54,13 @@ from llem_pytorch.model.facts import (
 from llem_pytorch.model.hub import offline_if_unreachable
 from llem_pytorch.model.loading import load_adapter, load_assistant, load_model, load_tokenizer
 from llem_pytorch.model.memory import host_peak, reset_host_peak
-from llem_pytorch.model.placement import choose_device, peak_so_far, prepare_process
+from llem_pytorch.model.placement import (
+    choose_device,
+    device_peak,
+    peak_so_far,
+    prepare_process,
+    release_cache,
+)
 from llem_pytorch.model.shapes import is_shape
 from llem_pytorch.model.tokenizer import Tokenizer
 
@@ -98,6 +108,8 @@ class PyTorchBackend(InferenceBackend):
         self._last_logits = LastLogits()
         self._head_is_watched = False
         self._compilations = Compilations()
+        self._longest_sequence = 0
+        self._shapes: frozenset[Shape] = frozenset()
 
     def load(self) -> ModelInfo:
         """Load model, adapter, tokenizer and draft model."""
@@ -150,10 +162,20 @@ class PyTorchBackend(InferenceBackend):
         return is_random, tuple(notes)
 
     def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[Batch]:
-        """Tokenise, cut, group, pad, and move to the device."""
-        del purpose  # nothing is kept between batches
+        """Tokenise, cut, group, pad, and move to the device.
+
+        Where something is compiled, batches of the warm-up get the shapes of measured ones:
+        another length would be compiled for, and the measured one within the window.
+        """
         encoded = [self._encode(prompt) for prompt in prompts]
-        return [self._batch(rows) for rows in group(encoded, self._section)]
+        if purpose == "warmup" and (shape := shape_like(encoded, self._shapes)) is not None:
+            return [self._batch(fit(encoded, shape), shape.positions)]
+        batches = list(group(encoded, self._section))
+        if purpose == "measured":
+            self._longest_sequence = longest_sequence(batches)
+            if self._compile_mode is not None:
+                self._shapes = frozenset(map(shape_of, batches))
+        return [self._batch(rows) for rows in batches]
 
     def warmup_batches(self, batches: Sequence[Batch]) -> Sequence[Batch]:
         """The largest batch; where something is compiled, one of each shape."""
@@ -247,12 +269,7 @@ class PyTorchBackend(InferenceBackend):
         cuda = self._cuda_indices
         if not cuda:
             return host_peak(self._reset_worked)
-        if self._compile_mode in GRAPH_MODES:
-            # The pools of CUDA graphs are reserved once, and no longer allocated afterwards.
-            peak = sum(torch.cuda.max_memory_reserved(index) for index in cuda)
-            return MemoryReading(peak, "torch.cuda.max_memory_reserved, all devices in use")
-        peak = sum(torch.cuda.max_memory_allocated(index) for index in cuda)
-        return MemoryReading(peak, "torch.cuda.max_memory_allocated, all devices in use")
+        return device_peak(cuda, self._compile_mode in GRAPH_MODES)
 
     def facts(self) -> RunFacts:
         """What is to be said of the window."""
@@ -276,14 +293,11 @@ class PyTorchBackend(InferenceBackend):
             forget_compiled()
         # A compiled forward pass and its model hold each other.
         gc.collect()
-        if torch.cuda.is_initialized():
-            # After an error on the device every call fails, and the first one's message counts.
-            with contextlib.suppress(RuntimeError):
-                torch.cuda.empty_cache()
+        release_cache()
 
     @property
     def _compile_mode(self) -> str | None:
-        return compile_mode(self._section, self._device)
+        return compile_mode(self._section, self._device, self._model)
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -313,15 +327,16 @@ class PyTorchBackend(InferenceBackend):
             )
         return Encoded(prompt.index, ids, cut, prompt.max_new_tokens, prompt.exact_output)
 
-    def _batch(self, rows: Sequence[Encoded]) -> Batch:
+    def _batch(self, rows: Sequence[Encoded], positions: int | None = None) -> Batch:
         assert self._tokenizer is not None
-        ids, mask = pad(rows, self._tokenizer.pad_id)
+        ids, mask = pad(rows, self._tokenizer.pad_id, positions)
         settings = generation_config(
             self.workload,
             self._tokenizer.eos_ids,
             self._tokenizer.pad_id,
             rows[0].max_new_tokens,
             rows[0].exact,
+            self._longest_sequence,
         )
         eos = settings.eos_token_id
         device = input_device(self._model)
@@ -350,7 +365,7 @@ class PyTorchBackend(InferenceBackend):
         self._assistant.generation_config = GenerationConfig(**given)
 
     def _compile(self) -> None:
-        automatic = (self._section.cache_implementation or "").endswith("static")
+        automatic = has_static_cache(self._section)
         # With a static cache on CUDA, generate compiles by itself, with the same settings.
         if not (automatic and self._device.type == "cuda"):
             arguments = compile_arguments(self._section)

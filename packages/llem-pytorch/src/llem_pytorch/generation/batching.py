@@ -47,19 +47,33 @@ def group(prompts: Sequence[Encoded], section: PyTorchConfig) -> Iterator[list[E
             yield from (kind[start : start + size] for start in range(0, len(kind), size))
 
 
-def pad(rows: Sequence[Encoded], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+def pad(
+    rows: Sequence[Encoded], pad_id: int, positions: int | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids and attention mask of a batch, padded on the left.
 
     Left padding puts the last token of every prompt in the last column, where generation goes
     on; the mask, from which transformers derives positions, hides the padding.
 
+    Args:
+        rows: the prompts.
+        pad_id: the token that fills up.
+        positions: how many each row gets; as many as the longest prompt has if not given.
+
     Returns:
-        Two tensors of shape (rows, longest prompt), int64.
+        Two tensors of shape (rows, positions), int64.
     """
-    longest = max(len(row.ids) for row in rows)
+    longest = positions or max(len(row.ids) for row in rows)
     ids = [[pad_id] * (longest - len(row.ids)) + row.ids for row in rows]
     mask = [[0] * (longest - len(row.ids)) + [1] * len(row.ids) for row in rows]
     return torch.tensor(ids), torch.tensor(mask)
+
+
+def longest_sequence(batches: Sequence[Sequence[Encoded]]) -> int:
+    """Positions of the longest padded prompt with its output, over all batches."""
+    return max(
+        (max(len(row.ids) for row in rows) + rows[0].max_new_tokens for rows in batches), default=0
+    )
 
 
 def _dynamic(prompts: Iterable[Encoded], most: int, budget: int) -> Iterator[list[Encoded]]:

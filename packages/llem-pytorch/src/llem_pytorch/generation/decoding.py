@@ -14,7 +14,7 @@ from transformers import CompileConfig, GenerationConfig
 
 from llem_pytorch.audit import split_passthrough
 from llem_pytorch.config import PyTorchConfig
-from llem_pytorch.generation.compiling import compile_arguments
+from llem_pytorch.generation.compiling import compile_arguments, has_static_cache
 
 _SECTION_FIELDS = (
     *("use_cache", "cache_implementation", "length_penalty", "early_stopping"),
@@ -40,7 +40,12 @@ _NEUTRAL = {
 
 
 def generation_config(
-    workload: Workload, eos_ids: Sequence[int], pad_id: int, max_new_tokens: int, exact: bool
+    workload: Workload,
+    eos_ids: Sequence[int],
+    pad_id: int,
+    max_new_tokens: int,
+    exact: bool,
+    longest_sequence: int | None = None,
 ) -> GenerationConfig:
     """Settings of one batch.
 
@@ -50,6 +55,8 @@ def generation_config(
         pad_id: token that fills finished rows.
         max_new_tokens: output tokens at the most.
         exact: go on to exactly that many.
+        longest_sequence: positions that a static cache has for every batch. One that grew from
+            batch to batch would be compiled for anew each time.
     """
     section = workload.section
     assert isinstance(section, PyTorchConfig)
@@ -74,6 +81,8 @@ def generation_config(
         if getattr(section, name) is not None:
             settings[name] = getattr(section, name)
     settings.update(_compile_settings(section))
+    if has_static_cache(section) and longest_sequence:
+        settings["max_cache_len"] = longest_sequence
     settings.update(split_passthrough(dict(workload.passthrough_kwargs))[0])
     return GenerationConfig(**settings)
 

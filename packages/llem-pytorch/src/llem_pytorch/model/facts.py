@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def model_info(
         compute=compute.shape,
         dtype=_dtype(model),
         weights_bytes=int(model.get_memory_footprint(return_buffers=False)) + _scales_bytes(model),
-        devices=_devices(model),
+        devices=devices_of(model),
         random_weights=random_weights,
         effective_settings={
             "dtype": _dtype(model),
@@ -73,7 +73,7 @@ def effective_settings(
         "use_cache": section.use_cache is not False,
         "cache_implementation": section.cache_implementation
         or ("the model's own" if own_cache else "dynamic"),
-        "torch_compile": compile_mode(section, device) or False,
+        "torch_compile": compile_mode(section, device, model) or False,
         **_experts(model, device),
         "inference_mode": allows_inference_mode(section, device),
     }
@@ -155,21 +155,27 @@ def _dtype(model: Any) -> str:
     return _NAMES.get(model.dtype, str(model.dtype).removeprefix("torch."))
 
 
-def _devices(model: Any) -> tuple[DeviceInfo, ...]:
+def _gpu(index: int) -> DeviceInfo:
+    properties = torch.cuda.get_device_properties(index)
+    uuid = getattr(properties, "uuid", None)
+    return DeviceInfo("gpu", properties.name, f"GPU-{uuid}" if uuid is not None else None)
+
+
+def devices_of(model: Any, gpu: Callable[[int], DeviceInfo] = _gpu) -> tuple[DeviceInfo, ...]:
+    """Where a model computes: its GPUs, and the CPU if any of it lies there or on the disk.
+
+    Args:
+        model: as loaded.
+        gpu: describes the GPU of an index.
+    """
     found = {p.device for p in model.parameters() if p.device.type in {"cpu", "cuda"}}
     cuda = sorted({d.index or 0 for d in found if d.type == "cuda"})
-    infos = [_gpu(index) for index in cuda]
+    infos = [gpu(index) for index in cuda]
     # Weights that are moved in when needed lie on no device in between.
     places = {str(place) for place in (getattr(model, "hf_device_map", None) or {}).values()}
     if any(d.type == "cpu" for d in found) or places & {"cpu", "disk"} or not infos:
         infos.append(DeviceInfo("cpu", _cpu_name()))
     return tuple(infos)
-
-
-def _gpu(index: int) -> DeviceInfo:
-    properties = torch.cuda.get_device_properties(index)
-    uuid = getattr(properties, "uuid", None)
-    return DeviceInfo("gpu", properties.name, f"GPU-{uuid}" if uuid is not None else None)
 
 
 def _cpu_name() -> str:
