@@ -135,8 +135,8 @@ class Answer:
             self.fail("no usage", "the server does not tell how many tokens it generated", now_s)
             return []
         chunks = []
-        if n == len(times_s) + 1 and self._finished_s is not None:
-            # The token that ends a sequence has no text of its own.
+        if n > len(times_s) and self._finished_s is not None:
+            # The last tokens may have no text: the end of a sequence, a part of a character.
             times_s.append(self._finished_s)
             chunks = [Chunk(index, self._finished_s)]
         self.output = RequestOutput(
