@@ -135,8 +135,8 @@ class Answer:
             self.fail("no usage", "the server does not tell how many tokens it generated", now_s)
             return []
         chunks = []
-        if n > len(times_s) and self._finished_s is not None:
-            # The last tokens may have no text: the end of a sequence, a part of a character.
+        if n == len(times_s) + 1 and self._finished_s is not None:
+            # The token that ends a sequence has no text of its own.
             times_s.append(self._finished_s)
             chunks = [Chunk(index, self._finished_s)]
         self.output = RequestOutput(
@@ -144,7 +144,9 @@ class Answer:
             input_tokens=n_in if isinstance(n_in, int) else self.request.input_tokens,
             output_tokens=n,
             started_s=self.sent_s,
-            ended_s=times_s[-1] if times_s else now_s,
+            # Where chunks hold several tokens, or tokens have no text (a part of a character), the
+            # last one may have come after the last text.
+            ended_s=times_s[-1] if len(times_s) == n and n else self._finished_s or now_s,
             first_token_s=times_s[0] if times_s else None,
             token_times_s=tuple(times_s) if len(times_s) == n else None,
             text="".join(self._text),
