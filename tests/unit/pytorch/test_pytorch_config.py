@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from llem_core.contracts import DecoderConfig, LoRAConfig, Workload
 from llem_core.errors import ConfigError
+from llem_core.models.checkpoint import count_parameters, model_fields
+from llem_core.models.shapes import SHAPES
 from llem_pytorch import hooks
 from llem_pytorch.audit import split_passthrough
 from llem_pytorch.config import PyTorchConfig
-from llem_pytorch.model.memory import count_parameters, estimate_bytes, model_fields
-from llem_pytorch.model.shapes import SHAPES
+from llem_pytorch.model.memory import estimate_bytes
 from pydantic import ValidationError
 
 (SPEC,) = hooks.llem_backends()
@@ -112,7 +113,7 @@ def test_the_sizes_of_well_known_shapes_are_the_published_ones() -> None:
         "smollm2-135m": 0.1345e9,
     }
     for name, parameters in published.items():
-        fields = model_fields(workload(f"shape:{name}"))
+        fields = model_fields(f"shape:{name}")
         assert fields is not None
         bare = replace(workload(f"shape:{name}"), max_input_tokens=1, max_output_tokens=1)
         estimate = estimate_bytes(bare, fields, on_gpu=True)
@@ -121,7 +122,7 @@ def test_the_sizes_of_well_known_shapes_are_the_published_ones() -> None:
 
 
 def test_the_estimate_grows_with_batch_and_length() -> None:
-    fields = model_fields(workload())
+    fields = model_fields(workload().model)
     assert fields is not None
 
     def estimate(load: Workload) -> int:

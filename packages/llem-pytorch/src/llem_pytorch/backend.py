@@ -21,6 +21,9 @@ from llem_core.contracts import (
     Workload,
 )
 from llem_core.errors import BackendError
+from llem_core.models.architecture import dropped_quantisation
+from llem_core.models.shapes import is_shape
+from llem_core.models.tokenizer import Tokenizer
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from llem_pytorch.config import PyTorchConfig
@@ -42,7 +45,6 @@ from llem_pytorch.generation.compiling import (
 from llem_pytorch.generation.decoding import generation_config, unused_settings
 from llem_pytorch.generation.quiet import quiet
 from llem_pytorch.generation.timing import LastLogits, StepRecorder
-from llem_pytorch.model.architecture import dropped_quantisation
 from llem_pytorch.model.facts import (
     allows_inference_mode,
     effective_settings,
@@ -61,8 +63,6 @@ from llem_pytorch.model.placement import (
     prepare_process,
     release_cache,
 )
-from llem_pytorch.model.shapes import is_shape
-from llem_pytorch.model.tokenizer import Tokenizer
 
 # Odd, so that every index gives another seed; torch keeps 32 bits of one on a CPU.
 _SEED_STEP, _SEEDS = 0x9E3779B1, 2**32

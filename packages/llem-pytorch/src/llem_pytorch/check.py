@@ -8,24 +8,25 @@ from typing import Any
 
 from llem_core.contracts import CheckReport, Workload
 from llem_core.errors import ConfigError
-
-from llem_pytorch.audit import FORBIDDEN_PASSTHROUGH, split_passthrough
-from llem_pytorch.config import PyTorchConfig
-from llem_pytorch.model.architecture import (
+from llem_core.models.architecture import (
     dropped_quantisation,
     needs_own_code,
     pickled_only,
     untrusted_code,
     why_not_causal,
 )
-from llem_pytorch.model.memory import (
-    available_bytes,
+from llem_core.models.checkpoint import (
     checkpoint_fields,
     checkpoint_folder,
-    estimate_bytes,
+    is_local,
     model_fields,
 )
-from llem_pytorch.model.shapes import get_shape, is_shape
+from llem_core.models.shapes import get_shape, is_shape
+from llem_core.processes.host import available_bytes
+
+from llem_pytorch.audit import FORBIDDEN_PASSTHROUGH, split_passthrough
+from llem_pytorch.config import PyTorchConfig
+from llem_pytorch.model.memory import estimate_bytes
 from llem_pytorch.requirements import device_kind, unmet_requirements
 
 
@@ -45,7 +46,7 @@ def check(workload: Workload) -> CheckReport:
     _check_adapter(workload)
     _check_passthrough(workload, section)
     kind = device_kind(section)
-    fields = model_fields(workload)
+    fields = model_fields(workload.model, section.revision, section.subfolder)
     return CheckReport(
         problems=tuple(unmet_requirements(workload, section)),
         device_kind=kind,
@@ -53,11 +54,6 @@ def check(workload: Workload) -> CheckReport:
         memory_available_bytes=available_bytes() if kind == "cpu" else None,
         notes=tuple(_notes(workload, fields, kind)),
     )
-
-
-def is_local(model: str) -> bool:
-    """Whether a model's name can only be a path."""
-    return model.startswith(("./", "../", "/", "~")) or Path(model).is_dir()
 
 
 def _check_model(workload: Workload, section: PyTorchConfig) -> None:
@@ -97,7 +93,7 @@ def _check_architecture(
     if (why_not := why_not_causal(f"{name}: {model}", fields)) is not None:
         raise ConfigError(why_not)
     if needs_own_code(fields) and not section.trust_remote_code:
-        raise ConfigError(untrusted_code(f"{name}: {model}"))
+        raise ConfigError(untrusted_code(f"{name}: {model}", "pytorch"))
 
 
 def _check_adapter(workload: Workload) -> None:

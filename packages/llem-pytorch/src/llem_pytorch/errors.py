@@ -8,9 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 
 from llem_core.errors import BackendError, LLEMError, OutOfMemoryError
+from llem_core.models.architecture import RUNS, untrusted_code
 from llem_core.units import format_bytes
-
-from llem_pytorch.model.architecture import RUNS, untrusted_code
 
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory")
 _OFFLINE_KINDS = (
@@ -82,7 +81,7 @@ def hub_errors(model: str, peak_bytes: Callable[[], int | None]) -> Iterator[Non
 def _of_the_checkpoint(model: str, error: BaseException, chain: list[BaseException]) -> str | None:
     """What is the matter with a checkpoint that is there and does not load."""
     if any(_says(cause, ("trust_remote_code",)) for cause in chain):
-        return untrusted_code(model)
+        return untrusted_code(model, "pytorch")
     if any(_says(cause, ("unrecognized configuration class",)) for cause in chain):
         return f"{model} is not a model that generates text from text alone. {RUNS}."
     if any(isinstance(cause, pickle.UnpicklingError) for cause in chain):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from llem_core.contracts import DeviceInfo, ModelInfo, Workload
+from llem_core.models.compute import read_compute
+from llem_core.processes.host import cpu_name
 from torch import nn
 
 from llem_pytorch.config import PyTorchConfig
 from llem_pytorch.generation.compiling import compile_mode
-from llem_pytorch.model.compute import read_compute
 
 _NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
@@ -36,7 +35,14 @@ def model_info(
         notes: remarks for the result.
     """
     config = model.config.get_text_config()
-    compute = read_compute(model, workload)
+    section = workload.section
+    assert isinstance(section, PyTorchConfig)
+    compute = read_compute(
+        model,
+        keeps_cache=section.use_cache is not False,
+        sequences_per_request=section.num_beams or 1,
+        not_counted=tuple(_extra_runs(workload, section)),
+    )
     return ModelInfo(
         parameters=int(model.num_parameters()),
         parameters_non_embedding=compute.parameters,
@@ -55,6 +61,15 @@ def model_info(
         },
         notes=notes,
     )
+
+
+def _extra_runs(workload: Workload, section: PyTorchConfig) -> Iterator[str]:
+    if section.assistant_model is not None:
+        yield "the draft model"
+    if section.speculative:
+        yield "tokens that were proposed and not accepted"
+    if workload.passthrough_kwargs.get("guidance_scale") is not None:
+        yield "the second run of guidance_scale"
 
 
 def effective_settings(
@@ -174,19 +189,5 @@ def devices_of(model: Any, gpu: Callable[[int], DeviceInfo] = _gpu) -> tuple[Dev
     # Weights that are moved in when needed lie on no device in between.
     places = {str(place) for place in (getattr(model, "hf_device_map", None) or {}).values()}
     if any(d.type == "cpu" for d in found) or places & {"cpu", "disk"} or not infos:
-        infos.append(DeviceInfo("cpu", _cpu_name()))
+        infos.append(DeviceInfo("cpu", cpu_name()))
     return tuple(infos)
-
-
-def _cpu_name() -> str:
-    for line in _lines("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _lines(path: str) -> Iterable[str]:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ()

@@ -10,8 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from huggingface_hub import constants
-
-from llem_pytorch.model.shapes import is_shape
+from llem_core.models.shapes import is_shape
 
 _PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 

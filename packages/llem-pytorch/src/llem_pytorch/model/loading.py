@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from llem_core.contracts import LoRAConfig, Workload
 from llem_core.errors import BackendError
+from llem_core.models.architecture import why_not_causal
+from llem_core.models.checkpoint import has_tokenizer, place
+from llem_core.models.shapes import get_shape, is_shape
+from llem_core.models.tokenizer import BYTE_VOCABULARY, ByteTokenizer, HubTokenizer, Tokenizer
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from llem_pytorch.audit import split_passthrough
 from llem_pytorch.config import PyTorchConfig
-from llem_pytorch.model.architecture import why_not_causal
-from llem_pytorch.model.shapes import get_shape, is_shape
-from llem_pytorch.model.tokenizer import BYTE_VOCABULARY, ByteTokenizer, HubTokenizer, Tokenizer
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -59,7 +59,7 @@ def load_assistant(workload: Workload, device: torch.device) -> Any:
         return random_model(workload, section.assistant_model, device).eval()
     dtype = DTYPES.get(workload.precision, "auto")
     model: Any = AutoModelForCausalLM.from_pretrained(
-        _place(section.assistant_model), dtype=dtype, trust_remote_code=section.trust_remote_code
+        place(section.assistant_model), dtype=dtype, trust_remote_code=section.trust_remote_code
     )
     return model.to(device).eval()
 
@@ -68,7 +68,7 @@ def load_adapter(model: PreTrainedModel, lora: LoRAConfig) -> Any:
     """The model with an adapter's weights beside its own, or merged into them."""
     from peft import PeftModel
 
-    adapted = PeftModel.from_pretrained(model, _place(lora.adapter), revision=lora.revision)
+    adapted = PeftModel.from_pretrained(model, place(lora.adapter), revision=lora.revision)
     if adapted.active_peft_config.is_prompt_learning:
         raise BackendError(f"lora.adapter {lora.adapter} holds learned prompts, not a LoRA adapter")
     # The model itself, without peft's wrapper, whose own generate and settings differ.
@@ -82,7 +82,7 @@ def load_tokenizer(workload: Workload, model: Any) -> tuple[Tokenizer, str | Non
     vocabulary = model.config.get_text_config().vocab_size
     if is_shape(workload.model):
         return ByteTokenizer(vocabulary), None
-    if not _has_tokenizer(workload.model, section):
+    if not has_tokenizer(workload.model, section.subfolder):
         if vocabulary < BYTE_VOCABULARY:
             raise BackendError(
                 f"{workload.model} has no tokenizer, and its vocabulary of {vocabulary} is too "
@@ -95,7 +95,7 @@ def load_tokenizer(workload: Workload, model: Any) -> tuple[Tokenizer, str | Non
     if section.gguf_file is not None:
         arguments["gguf_file"] = section.gguf_file
     tokenizer = AutoTokenizer.from_pretrained(
-        _place(workload.model), trust_remote_code=section.trust_remote_code, **arguments
+        place(workload.model), trust_remote_code=section.trust_remote_code, **arguments
     )
     if section.apply_chat_template and tokenizer.chat_template is None:
         raise BackendError("apply_chat_template is set, but the tokenizer has no chat template")
@@ -116,7 +116,7 @@ def _checkpoint(workload: Workload, section: PyTorchConfig, device: torch.device
     arguments["device_map"] = section.device_map or ({"": device} if section.quantised else None)
     arguments.update(split_passthrough(dict(workload.passthrough_kwargs))[1])
     model: Any = AutoModelForCausalLM.from_pretrained(
-        _place(workload.model), trust_remote_code=section.trust_remote_code, **arguments
+        place(workload.model), trust_remote_code=section.trust_remote_code, **arguments
     )
     return model if arguments["device_map"] is not None else model.to(device)
 
@@ -135,7 +135,7 @@ def _config(name: str, section: PyTorchConfig) -> Any:
         special = {"bos_token_id": 256, "eos_token_id": 257, "pad_token_id": 258}
         return AutoConfig.for_model(shape.model_type, **shape.fields, **special)
     return AutoConfig.from_pretrained(
-        _place(name), trust_remote_code=section.trust_remote_code, **_origin(section)
+        place(name), trust_remote_code=section.trust_remote_code, **_origin(section)
     )
 
 
@@ -162,22 +162,6 @@ def _origin(section: PyTorchConfig) -> dict[str, Any]:
 def _kernels(section: PyTorchConfig) -> dict[str, Any]:
     names = ("attn_implementation", "experts_implementation")
     return {n: getattr(section, n) for n in names if getattr(section, n) is not None}
-
-
-def _place(model: str) -> str:
-    return str(Path(model).expanduser()) if model.startswith("~") else model
-
-
-def _has_tokenizer(model: str, section: PyTorchConfig) -> bool:
-    folder = Path(model).expanduser()
-    if not folder.is_dir():
-        return True  # on the hub
-    folder /= section.subfolder or ""
-    names = (
-        *("tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt"),
-        *("tokenizer.model", "spiece.model", "tekken.json"),
-    )
-    return any((folder / name).exists() for name in names) or any(folder.glob("*.gguf"))
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:

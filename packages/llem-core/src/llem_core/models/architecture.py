@@ -1,4 +1,4 @@
-"""What kind of model a ``config.json`` describes, and whether this backend runs it.
+"""What kind of model a ``config.json`` describes, and whether it is one that generates text.
 
 Read without transformers, so that a run is refused before anything is loaded.
 """
@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-RUNS = "llem-pytorch runs decoder-only models, those that transformers loads as causal"
+RUNS = "The backends here run decoder-only models, those that transformers loads as causal"
 
 # transformers' names of architectures that read a text whole and fill in masked tokens. Those
 # that it can also load as a decoder say so by is_decoder.
@@ -72,11 +72,16 @@ def needs_own_code(fields: Mapping[str, Any]) -> bool:
     return bool(fields.get("auto_map")) and not _in_transformers(str(fields.get("model_type")))
 
 
-def untrusted_code(name: str) -> str:
-    """What to do about a model that needs code of its own."""
+def untrusted_code(name: str, backend: str) -> str:
+    """What to do about a model that needs code of its own.
+
+    Args:
+        name: the model, for the message.
+        backend: whose section has ``trust_remote_code``.
+    """
     return (
         f"{name} comes with Python code of its own, which is not run unasked; read that code, and "
-        "set pytorch.trust_remote_code: true if you trust it."
+        f"set {backend}.trust_remote_code: true if you trust it."
     )
 
 

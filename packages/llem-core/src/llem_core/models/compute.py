@@ -1,8 +1,9 @@
-"""What one position of a loaded model computes, read off its modules.
+"""What one position of a transformers model computes, read off its modules.
 
-The text decoder alone is walked: a vision tower that text does not pass through computes
-nothing. Whatever kind of layer is not known here is named, so that the FLOP of such a model are
-said to be incomplete.
+Modules are told apart by the names of their classes, so that neither torch nor transformers is
+imported here; the model's tensors may be on the device ``meta``. The text decoder alone is
+walked: a vision tower that text does not pass through computes nothing. Whatever kind of layer
+is not known here is named, so that the FLOP of such a model are said to be incomplete.
 """
 
 from __future__ import annotations
@@ -10,15 +11,11 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from llem_core.contracts import AttentionShape, ComputeShape, Workload
-from torch import nn
-from transformers.pytorch_utils import Conv1D
-
-from llem_pytorch.config import PyTorchConfig
+from llem_core.contracts.compute import AttentionShape, ComputeShape
 
 # Layers that pass on a state from position to position. Of the first kind, all that is more
 # than elementwise is counted; of the others, the linear layers alone.
@@ -52,15 +49,22 @@ class Compute(NamedTuple):
     active_parameters: int
 
 
-def read_compute(model: Any, workload: Workload) -> Compute:
+def read_compute(
+    model: Any,
+    *,
+    keeps_cache: bool = True,
+    sequences_per_request: int = 1,
+    not_counted: Sequence[str] = (),
+    projects_every_prompt_position: bool | None = None,
+) -> Compute:
     """Everything that FLOP are computed from.
 
     Args:
-        model: as loaded, with its adapter.
-        workload: whose settings decide how often the model runs for a token.
+        model: as transformers made it, with its adapter.
+        keeps_cache, sequences_per_request, projects_every_prompt_position: how the engine runs
+            it; see ``ComputeShape``. The last is read off the model if not given.
+        not_counted: what the engine computes besides, each a phrase.
     """
-    section = workload.section
-    assert isinstance(section, PyTorchConfig)
     decoder, head = text_decoder(model), model.get_output_embeddings()
     config = model.config.get_text_config(decoder=True)
     counter = _Walk(decoder, head, config)
@@ -71,10 +75,12 @@ def read_compute(model: Any, workload: Workload) -> Compute:
         state_space_flops_per_position=counter.states,
         projects_every_prompt_position=(
             "logits_to_keep" not in inspect.signature(type(model).forward).parameters
+            if projects_every_prompt_position is None
+            else projects_every_prompt_position
         ),
-        keeps_cache=section.use_cache is not False,
-        sequences_per_request=section.num_beams or 1,
-        not_counted=(*counter.unknown, *_extra_runs(workload, section)),
+        keeps_cache=keeps_cache,
+        sequences_per_request=sequences_per_request,
+        not_counted=(*counter.unknown, *not_counted),
     )
     # Tied weights are one parameter; quantised ones are packed, which num_parameters knows.
     apart = {id(m.weight): m.weight for m in decoder.modules() if _is_apart(m, head)}
@@ -116,9 +122,9 @@ class _Walk:
 
     def _matrix(self, name: str, module: Any) -> float:
         kind = type(module).__name__
-        if isinstance(module, nn.Linear | Conv1D):
+        if _is_a(module, "Linear", "Conv1D"):
             return float(_linear_size(module))
-        if isinstance(module, nn.modules.conv._ConvNd):
+        if _is_a(module, "_ConvNd"):
             return 0
         total = 0.0
         for label, parameter in module.named_parameters(recurse=False):
@@ -150,8 +156,8 @@ class _Walk:
         return float(chosen / of)
 
     def _states(self, module: Any) -> float:
-        if isinstance(module, nn.Conv1d):
-            return 2.0 * module.weight.numel()
+        if _is_a(module, "Conv1d"):
+            return 2.0 * float(module.weight.numel())
         if _READABLE_STATES.match(type(module).__name__):
             return 2.0 * int(module.intermediate_size) * int(module.ssm_state_size)
         return 0.0
@@ -192,24 +198,19 @@ class _Walk:
             self.unknown.append(what)
 
 
-def _extra_runs(workload: Workload, section: PyTorchConfig) -> Iterator[str]:
-    if section.assistant_model is not None:
-        yield "the draft model"
-    if section.speculative:
-        yield "tokens that were proposed and not accepted"
-    if workload.passthrough_kwargs.get("guidance_scale") is not None:
-        yield "the second run of guidance_scale"
+def _is_a(module: Any, *names: str) -> bool:
+    return any(base.__name__ in names for base in type(module).__mro__)
 
 
 def _is_apart(module: Any, head: Any) -> bool:
-    return module is head or isinstance(module, nn.Embedding)
+    return module is head or _is_a(module, "Embedding")
 
 
 def _has_other_states(module: Any) -> bool:
     kind = type(module).__name__
     if _READABLE_STATES.match(kind) or _CONVOLUTIONS.search(kind):
         return False
-    convolves = any(isinstance(child, nn.Conv1d) for child in module.children())
+    convolves = any(_is_a(child, "Conv1d") for child in module.children())
     return convolves or _OTHER_STATES.search(kind) is not None
 
 
