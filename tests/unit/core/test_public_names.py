@@ -79,6 +79,7 @@ CONTRACTS = [
     "Batch",
     "DecoderConfig",
     "LoRAConfig",
+    "LoadMode",
     "Availability",
     "BatchOutput",
     "CheckReport",

@@ -20,7 +20,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from llem_core.config.experiment import ExperimentConfig
 from llem_core.contracts import BackendSpec, Batch, LaunchTask, Workload, hookimpl
 from llem_core.contracts.hookspecs import CONTRACT_VERSION
 from llem_core.plugins import Plugins, use_plugins
@@ -98,6 +97,8 @@ def make_task(study: Path, action: Action, number: int, life_s: float = 60.0) ->
         number: tells runs apart.
         life_s: after which one that goes on ends by itself (s).
     """
+    from llem_core.config.experiment import ExperimentConfig  # most kits need none of it
+
     config = ExperimentConfig.model_validate(
         {
             "model": "any",
