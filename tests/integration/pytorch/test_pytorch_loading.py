@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from huggingface_hub import constants
+from llem_core.models.tokenizer import HubTokenizer
 from llem_pytorch.model.hub import offline_if_unreachable
-from llem_pytorch.model.tokenizer import HubTokenizer
 
 
 class CountingTokenizer:
