@@ -33,6 +33,11 @@ class WorkCurve:
 
     ends: list[float] = field(default_factory=list)
 
+    @property
+    def lowest_w(self) -> float:
+        """Power at rest (W)."""
+        return IDLE_W
+
     def power_w(self, time_s: float) -> float:
         """Power at a moment (W)."""
         return BUSY_W if bisect.bisect_right(self.ends, time_s) % 2 else IDLE_W

@@ -117,3 +117,55 @@ def test_a_machine_without_meters_is_told_in_one_sentence(run_script):
     assert (done.stdout, done.stderr) == ("", "")
     assert "nothing to read" in done.told["error"]
     assert done.told["visible"] == "GPU-1234,5"
+
+
+PARTLY = """
+import pathlib, sys
+root = pathlib.Path(sys.argv[1]) / "intel-rapl"
+
+def make_zone(folder, kind, value_uj):
+    folder.mkdir(parents=True)
+    (folder / "name").write_text(kind + "\\n")
+    (folder / "max_energy_range_uj").write_text("10000000")
+    file = folder / "energy_uj"
+    # Root reads whatever it likes; a folder in the place of the file it cannot read either.
+    file.write_text(str(value_uj)) if value_uj is not None else file.mkdir()
+    return file
+
+first = make_zone(root / "intel-rapl:0", "package-0", 5_000_000)
+make_zone(root / "intel-rapl:0" / "intel-rapl:0:0", "core", None)
+make_zone(root / "intel-rapl:0" / "intel-rapl:0:1", "dram", None)
+make_zone(root / "intel-rapl:1", "package-1", None)
+last = make_zone(root / "intel-rapl:2", "package-2", 1_000_000)
+dram = make_zone(root / "intel-rapl:2" / "intel-rapl:2:0", "dram", 1_000_000)
+make_zone(root / "intel-rapl:3", "psys", None)
+
+import zeus.device.cpu.rapl
+zeus.device.cpu.rapl.RAPL_DIR = str(root)
+
+from llem_core.contracts import SamplerSettings
+from llem_energy_zeus.hooks import llem_samplers
+
+spec = llem_samplers()[0]
+sampler = spec.create(SamplerSettings(0.1, spec.section()))
+sampler.start()
+sampler.begin("w")
+first.write_text("7000000"); last.write_text("4000000"); dram.write_text("1500000")
+reading = sampler.end("w")
+sampler.stop()
+tell(
+    energies={d.name: d.energy_j for d in reading.domains},
+    reasons={d.name: d.reason for d in reading.domains},
+    sensor=reading.sensor,
+)
+"""
+
+
+def test_zones_that_cannot_be_read_do_not_cost_the_others(run_script, tmp_path):
+    told = run_script(PARTLY, [tmp_path / "powercap"]).told
+    assert told["energies"] == pytest.approx(
+        {"cpu:0": 2.0, "cpu:2": 3.0, "dram:2": 0.5, "dram:0": None, "cpu:1": None}
+    )
+    for name, zone in (("cpu:1", "intel-rapl:1"), ("dram:0", "intel-rapl:0:1")):
+        assert f"{zone}/energy_uj cannot be read (Is a directory)" in told["reasons"][name]
+    assert len(told["sensor"]["rapl_zones_unreadable"]) == 3

@@ -7,11 +7,19 @@ from typing import Any
 
 import pytest
 from llem_core.api import run_experiment
-from llem_core.contracts import Availability, DomainKind
+from llem_core.contracts import Availability, DomainKind, SamplerSettings
 from llem_core.errors import PreFlightError
+from llem_core.measure.energy.combine import CombinedSampler
 from llem_core.plugins import Plugins, use_plugins
 from llem_core.results.experiment import ExperimentResult
-from llem_core.testing import FakePlugin, scripted_backend, scripted_sampler
+from llem_core.testing import (
+    FakePlugin,
+    LateMeter,
+    ManualClock,
+    PowerScript,
+    scripted_backend,
+    scripted_sampler,
+)
 from llem_core.testing.sampler import Domain
 from pydantic import ValidationError
 
@@ -52,6 +60,36 @@ def powers(result: ExperimentResult) -> dict[str, float]:
     assert result.mean_power_w is not None
     window_s = (result.energy_total_j or 0.0) / result.mean_power_w
     return {d.name: (d.energy_j or 0.0) / window_s for d in result.energy_breakdown.domains}
+
+
+def test_auto_puts_an_estimate_beside_what_nothing_measures() -> None:
+    result = run("guess", "boards")
+    assert result.mean_power_w == pytest.approx(400.0, rel=0.01)
+    assert result.energy_method == "counter"
+    assert result.energy_breakdown is not None
+    found = {d.name: (d.method, d.used) for d in result.energy_breakdown.domains}
+    assert found == {
+        "GPU-a": ("counter", True),
+        "cpu": ("estimated", False),
+        "ram": ("estimated", False),
+    }
+    assert result.energy_breakdown.estimated_j == pytest.approx(
+        (result.energy_total_j or 0) * 108 / 400, rel=0.02
+    )
+
+
+def test_an_estimate_beside_does_not_keep_the_others_from_answering_for_intervals() -> None:
+    settings, clock = SamplerSettings(1.0), ManualClock()
+    late = LateMeter(settings, PowerScript((0.0, 100.0)), clock=clock, sleep=clock.sleep)
+    (spec,) = [scripted_sampler("guess", method="estimated")]
+    parts = [("late", late), ("guess", spec.create(settings))]
+    assert not CombinedSampler(settings, parts).answers_intervals
+    both = CombinedSampler(settings, parts, estimating=["guess"])
+    assert both.answers_intervals
+    late.start()
+    clock.sleep(20.0)
+    assert both.energy_between(2.0, 5.0).domains[0].energy_j == pytest.approx(300.0)
+    late.stop()
 
 
 def test_auto_reads_each_domain_by_the_best_sampler_that_has_it() -> None:

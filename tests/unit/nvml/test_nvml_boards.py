@@ -13,6 +13,7 @@ from llem_energy_nvml.sensor import assumed_sensor, power_field
 from llem_energy_nvml.testing import (
     Constant,
     SimulatedGpu,
+    Square,
     VirtualClock,
     measure_window,
     simulated_driver,
@@ -130,3 +131,34 @@ def test_only_visible_cards_are_polled_and_after_loading_only_used_ones(
     energies = [domain.energy_j for domain in reading.domains]
     assert energies == pytest.approx([10.0 * (100 + i) for i in range(8)], rel=0.06)
     assert energies[1] == pytest.approx(1010.0, rel=0.003)
+
+
+def test_a_simulated_card_is_busy_above_its_idle_power_alone() -> None:
+    card = SimulatedGpu(Square(80.0, 400.0, period_s=2.0))
+    clock = VirtualClock()
+    with simulated_driver([card], clock=clock):
+        device = Device(0)
+        seen = []
+        for wait_s in (0.5, 1.0, 1.0):
+            clock.sleep(wait_s)
+            seen.append((device.power_w(), device.utilisation_percent()))
+    assert seen == [(400.0, 80.0), (80.0, 0.0), (400.0, 80.0)]
+    assert not SimulatedGpu(Constant(70.0)).busy(1.0)
+    assert SimulatedGpu(Constant(70.0), idle_w=60.0).busy(1.0)
+
+
+def test_the_own_context_of_an_earlier_experiment_is_no_other_process() -> None:
+    """In a container NVML tells numbers that cannot be looked up, of this process too."""
+    own, stranger = 2**22 + 7, 2**22 + 8
+    card = SimulatedGpu(Constant(300.0), uuid="GPU-of-two-experiments", pids=(stranger,))
+    for _ in range(2):
+        clock = VirtualClock()
+        with simulated_driver([card], clock=clock):
+            sampler = NvmlSampler(SamplerSettings(0.1, NvmlConfig(passport=False)), clock)
+            sampler.start()
+            sampler.begin("w")
+            card.pids = (stranger, own)  # the model is loaded, and its context stays
+            clock.sleep(2.0)
+            reading = sampler.end("w")
+            sampler.stop()
+        assert reading.domains[0].shared_with == (f"{stranger} (of another container or user)",)

@@ -141,7 +141,9 @@ def test_a_defect_makes_the_figure_null_with_a_reason(defect: dict, told: str) -
 
 
 def test_samples_have_everything_and_keep_the_interval() -> None:
-    reading, _ = measure(SimulatedGpu(Constant(123.0), throttle=0x4 | 0x40), duration_s=0.5)
+    reading, _ = measure(
+        SimulatedGpu(Constant(123.0), throttle=0x4 | 0x40, idle_w=0), duration_s=0.5
+    )
     assert len(reading.samples) >= 10
     sample = reading.samples[-1]
     assert sample.power_w == pytest.approx(123.0)

@@ -53,12 +53,13 @@ def test_rapl_that_cannot_be_read_does_not_count(rapl):
     assert "not readable" in found.reason
 
 
-def test_rapl_that_zeus_would_refuse_in_whole_does_not_count(rapl):
+def test_one_package_that_cannot_be_read_does_not_cost_the_others(rapl):
     make_zone(rapl, "intel-rapl:0", "package-0")
     make_zone(rapl, "intel-rapl:1", "package-1", energy="")
+    make_zone(rapl, "intel-rapl:2", "psys", energy="")
     found = zeus_availability([rapl], no_gpu)
-    assert not found.usable
-    assert "only in part" in found.reason
+    assert (found.usable, found.domains) == (True, ("cpu",))
+    assert "RAPL has 1 readable packages of 2; the others are not readable" in found.reason
 
 
 def test_the_folder_of_a_container_counts_where_there_is_no_other(rapl, tmp_path):

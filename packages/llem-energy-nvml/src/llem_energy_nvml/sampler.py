@@ -16,7 +16,7 @@ from llem_core.contracts import (
     UsedDevices,
 )
 from llem_core.errors import EnergyError
-from llem_core.meters import VisibleGpus, other_processes, visible_gpus
+from llem_core.meters import DeviceProcesses, VisibleGpus, visible_gpus
 
 from llem_energy_nvml.clock import Clock, RealClock
 from llem_energy_nvml.config import NvmlConfig
@@ -65,7 +65,7 @@ class NvmlSampler(EnergySampler):
         self._watched: list[Track] = []
         self._lost: list[DomainReading] = []
         self._visible = VisibleGpus(None)
-        self._at_start: dict[str, tuple[int, ...]] = {}
+        self._processes: dict[str, DeviceProcesses] = {}
         self._stop: Callable[[], None] | None = None
         self._open: dict[str, _Open] = {}
         self._driver = ""
@@ -186,7 +186,7 @@ class NvmlSampler(EnergySampler):
         self._visible = visible_gpus(os.environ, uuids, names)
         shown = self._visible.uuids
         self._watched = [t for t in self._tracks if shown is None or t.device.uuid in shown]
-        self._at_start = {device.uuid: device.process_ids() for device in devices}
+        self._processes = {d.uuid: DeviceProcesses(d.uuid, d.process_ids()) for d in devices}
 
     def _interval_s(self) -> float:
         """As was asked for, or the power field's own rate where power is all that a card has."""
@@ -243,6 +243,6 @@ class NvmlSampler(EnergySampler):
         return replace(
             reading,
             parts=device.mig.instances,
-            shared_with=other_processes(pids, self._at_start[device.uuid]),
+            shared_with=self._processes[device.uuid].others(pids),
             visible=None if uuids is None else device.uuid in uuids,
         )

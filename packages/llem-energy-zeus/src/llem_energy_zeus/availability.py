@@ -87,17 +87,16 @@ def read_rapl(folders: Sequence[Path]) -> tuple[int, bool, str]:
     if folder is None:
         return 0, False, f"no RAPL ({folders[0]} does not exist)"
     zones = sorted(folder.glob("intel-rapl:*"))
-    readable = [zone for zone in zones if _readable(zone / "energy_uj")]
+    packages = [zone for zone in zones if _kind(zone / "name").startswith("package")]
+    readable = [zone for zone in packages if _readable(zone / "energy_uj")]
     if not readable:
-        return 0, False, f"RAPL is not readable by this user ({folder}/*/energy_uj)"
-    if len(readable) < len(zones):
-        # Zeus gives up on all packages when it may not read one of them.
-        return 0, False, f"RAPL is readable only in part ({folder}/*/energy_uj)"
-    packages = [zone for zone in readable if _kind(zone / "name").startswith("package")]
-    has_dram = any(_has_dram(zone) for zone in packages)
+        what = f"is not readable by this user ({folder}/*/energy_uj)" if packages else "has none"
+        return 0, False, f"no package of RAPL: it {what}"
+    has_dram = any(_has_dram(zone) for zone in readable)
     # Some systems show a package twice under one name.
-    count = len({_kind(zone / "name") for zone in packages})
-    return count, has_dram, f"RAPL has {count} readable packages"
+    count, total = (len({_kind(z / "name") for z in some}) for some in (readable, packages))
+    part = f" of {total}; the others are not readable ({folder}/*/energy_uj)"
+    return count, has_dram, f"RAPL has {count} readable packages{part if count < total else ''}"
 
 
 def _has_counter(pynvml: object, index: int) -> bool:

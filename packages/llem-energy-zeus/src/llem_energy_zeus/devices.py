@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from llem_core.contracts import DomainKind
-from llem_core.meters import CounterFacts
+from llem_core.meters import CounterFacts, DeviceProcesses
 
 Source = Literal["gpu_energy", "cpu_energy", "dram_energy"]
 
@@ -52,7 +52,7 @@ class Device:
         broken: why it cannot be read.
         list_pids: lists the processes on it.
         notes: sentences that every reading of it must carry.
-        at_start: processes that were on it when the sampler was started.
+        processes: those that were on it when the sampler was started, and since.
     """
 
     index: int
@@ -61,7 +61,7 @@ class Device:
     broken: str | None = None
     list_pids: Callable[[], list[int]] | None = None
     notes: tuple[str, ...] = ()
-    at_start: tuple[int, ...] = ()
+    processes: DeviceProcesses | None = None
 
 
 @dataclass(slots=True)

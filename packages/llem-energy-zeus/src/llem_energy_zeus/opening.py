@@ -23,6 +23,7 @@ from llem_energy_zeus.devices import Device, Domain
 from llem_energy_zeus.samples import PowerReader
 from llem_energy_zeus.state import read_state
 from llem_energy_zeus.wraps import WrapCounter
+from llem_energy_zeus.zones import Unreadable, open_zones
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +108,11 @@ def _open_gpus(
 def _open_cpus(
     monitor_class: Any, facts: dict[str, object]
 ) -> tuple[list[Device], list[WrapCounter]]:
-    from zeus.device import get_cpus
+    from zeus.device import cpu as cpu_module
     from zeus.exception import ZeusBaseError
 
     try:
-        cpus = get_cpus()
+        cpus, unreadable = open_zones(cpu_module)
     except ZeusBaseError as error:
         facts["rapl_missing"] = str(error)
         return [], []
@@ -126,6 +127,9 @@ def _open_cpus(
         monitor = monitor_class(gpu_indices=[], cpu_indices=[index])
         devices.append(Device(index, domains, monitor))
     facts["rapl_packages"] = len(devices)
+    broken = [_broken(one) for one in unreadable if one.name == "dram" or _is_package(one.name)]
+    facts["rapl_zones_unreadable"] = [one.reason for one in unreadable]
+    devices += broken
     facts["rapl_zones_left_out"] = left_out
     return devices, wraps
 
@@ -139,13 +143,27 @@ def distinct_packages(zones: Sequence[str]) -> tuple[list[int], list[str]]:
     kept: list[int] = []
     left_out: list[str] = []
     for index, zone in enumerate(zones):
-        if not zone.startswith("package"):
+        if not _is_package(zone):
             left_out.append(zone)
         elif zone in {zones[earlier] for earlier in kept}:
             left_out.append(f"{zone}, shown twice")
         else:
             kept.append(index)
     return kept, left_out
+
+
+def _is_package(zone: str) -> bool:
+    return zone.startswith("package")
+
+
+def _broken(zone: Unreadable) -> Device:
+    """What stands in readings for a zone that cannot be read."""
+    number = zone.number
+    if zone.name == "dram":
+        domain = Domain(f"dram:{number}", "dram", "RAPL dram", "dram_energy", RAPL_DRAM_COUNTER)
+    else:
+        domain = Domain(f"cpu:{number}", "cpu", f"RAPL {zone.name}", "cpu_energy", RAPL_COUNTER)
+    return Device(number, (domain,), broken=zone.reason)
 
 
 def _zone_name(cpu: Any) -> str:

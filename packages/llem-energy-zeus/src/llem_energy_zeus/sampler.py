@@ -14,7 +14,7 @@ from llem_core.contracts import (
     SamplerSettings,
 )
 from llem_core.errors import EnergyError
-from llem_core.meters import Periodic, counter_budget, counter_fault, other_processes
+from llem_core.meters import DeviceProcesses, Periodic, counter_budget, counter_fault
 
 from llem_energy_zeus import devices
 from llem_energy_zeus.config import ZeusConfig
@@ -74,7 +74,10 @@ class ZeusSampler(EnergySampler):
                 f"Zeus has nothing to read here ({reasons or 'no GPU and no readable RAPL'}). "
                 "Choose another meter with energy.sampler, or null for none."
             )
-        devices_seen = tuple(replace(d, at_start=_pids(d)) for d in opened.devices)
+        devices_seen = tuple(
+            replace(d, processes=DeviceProcesses(d.domains[0].name, _pids(d)))
+            for d in opened.devices
+        )
         opened = replace(opened, devices=devices_seen)
         self._opened = opened
         self._warm_up(opened)
@@ -168,7 +171,7 @@ def _pids(device: Device) -> tuple[int, ...]:
 
 
 def _other_processes(device: Device) -> tuple[str, ...]:
-    return other_processes(_pids(device), device.at_start)
+    return () if device.processes is None else device.processes.others(_pids(device))
 
 
 def _reading(

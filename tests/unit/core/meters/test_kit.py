@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from llem_core.meters import has_nvidia_gpu, other_processes, throttle_names
+from llem_core.meters import DeviceProcesses, has_nvidia_gpu, other_processes, throttle_names
 
 
 def proc_of(folder: Path, parents: dict[int, int], namespace: str) -> Path:
@@ -74,3 +74,18 @@ def test_a_gpu_is_there_where_its_driver_shows_one(
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
     assert has_nvidia_gpu(tmp_path) == there
+
+
+def test_a_number_that_came_while_it_was_watched_is_not_anothers_later(tmp_path: Path) -> None:
+    proc = proc_of(tmp_path, FAMILY, CONTAINER)
+
+    def watched(at_start: list[int], now: list[int]) -> tuple[str, ...]:
+        return DeviceProcesses("GPU-kit", at_start, 20, proc).others(now)
+
+    assert watched([], [555]) == ()
+    assert watched([555], [555]) == ()
+    assert watched([555, 777], [555, 777]) == ("777 (of another container or user)",)
+    # The context is gone; whoever has its number now is another.
+    assert watched([], []) == ()
+    assert watched([555], [555]) == ("555 (of another container or user)",)
+    assert DeviceProcesses("GPU-other", [555], 20, proc).others([555]) != ()

@@ -18,7 +18,7 @@ from llem_core.meters.history import IntervalEnergy, PowerHistory, part_of
 from llem_core.meters.mig import MIG_REFUSED, WHOLE_BOARD, MigBoard, mig_board
 from llem_core.meters.periodic import Periodic
 from llem_core.meters.presence import has_nvidia_gpu
-from llem_core.meters.processes import other_processes
+from llem_core.meters.processes import DeviceProcesses, other_processes
 from llem_core.meters.throttle import THROTTLE_CALLS, throttle_names
 from llem_core.meters.visible import VisibleGpus, visible_gpus
 
@@ -31,6 +31,7 @@ __all__ = [
     "THROTTLE_CALLS",
     "WHOLE_BOARD",
     "CounterFacts",
+    "DeviceProcesses",
     "IntervalEnergy",
     "MigBoard",
     "Periodic",

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 ELSEWHERE = "of another container or user"
+_own: dict[str, set[int]] = {}
+"""Numbers that came to a device while this process watched it, by the device's name."""
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 """The machine's own process numbers (PROC_PID_INIT_INO of Linux); a container has others."""
 
@@ -43,6 +45,41 @@ def other_processes(
         elif pid in at_start:
             found.append(f"{pid} ({ELSEWHERE})")
     return tuple(found)
+
+
+class DeviceProcesses:
+    """The processes on one device, as a sampler follows them from its start to its end.
+
+    A context that this process made under an earlier sampler is there when the next one starts; it
+    is told from another's by having come while the earlier one watched.
+
+    Args:
+        device: the device's name.
+        pids: processes on it when the sampler is started.
+        own: the measured process; this one if not given.
+        proc: the process file system.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        pids: Collection[int],
+        own: int | None = None,
+        proc: Path = Path("/proc"),
+    ) -> None:
+        self._own, self._proc = own, proc
+        self._came = _own.setdefault(device, set())
+        self._came &= set(pids)  # a number that is gone may be given to another process
+        self._at_start = set(pids) - self._came
+
+    def others(self, pids: Collection[int]) -> tuple[str, ...]:
+        """Those of others, as ``pid name``; see ``other_processes``.
+
+        Args:
+            pids: processes on the device during a window.
+        """
+        self._came |= set(pids) - self._at_start
+        return other_processes(pids, self._at_start, self._own, self._proc)
 
 
 def _numbers_are_the_machines(proc: Path) -> bool:

@@ -18,6 +18,11 @@ class Curve(Protocol):
         """Integral of power from 0 to a moment, exactly (J)."""
 
 
+def lowest_of(curve: Curve) -> float:
+    """The lowest power of a curve that knows it (``lowest_w``), else 0 (W)."""
+    return float(getattr(curve, "lowest_w", 0.0))
+
+
 @dataclass(frozen=True)
 class Constant:
     """The same power at all times.
@@ -27,6 +32,11 @@ class Constant:
     """
 
     level_w: float
+
+    @property
+    def lowest_w(self) -> float:
+        """The lowest power that it has (W)."""
+        return self.level_w
 
     def power_w(self, time_s: float) -> float:
         """The power (W)."""
@@ -50,6 +60,11 @@ class Ramp:
     from_w: float
     to_w: float
     period_s: float
+
+    @property
+    def lowest_w(self) -> float:
+        """The lowest power that it has (W)."""
+        return min(self.from_w, self.to_w)
 
     def power_w(self, time_s: float) -> float:
         """On the line (W)."""
@@ -76,6 +91,11 @@ class Square:
     high_w: float
     period_s: float
     duty: float = 0.5
+
+    @property
+    def lowest_w(self) -> float:
+        """The lowest power that it has (W)."""
+        return min(self.low_w, self.high_w)
 
     def power_w(self, time_s: float) -> float:
         """One of the two powers (W)."""
@@ -105,6 +125,11 @@ class Steps:
             length_s = self._times[position] - self._times[position - 1]
             self._energies.append(self._energies[-1] + self._powers[position - 1] * length_s)
 
+    @property
+    def lowest_w(self) -> float:
+        """The lowest power that it has (W)."""
+        return min(self._powers)
+
     def power_w(self, time_s: float) -> float:
         """Power of the last step before the moment (W)."""
         return self._powers[self._position(time_s)]
@@ -130,6 +155,11 @@ class Repeated:
     curve: Curve
     period_s: float
 
+    @property
+    def lowest_w(self) -> float:
+        """The lowest power that it has (W)."""
+        return lowest_of(self.curve)
+
     def power_w(self, time_s: float) -> float:
         """Power at this place of the stretch (W)."""
         return self.curve.power_w(time_s % self.period_s)
@@ -151,6 +181,11 @@ class Shifted:
 
     curve: Curve
     by_s: float
+
+    @property
+    def lowest_w(self) -> float:
+        """The lowest power that it has (W)."""
+        return lowest_of(self.curve)
 
     def power_w(self, time_s: float) -> float:
         """Power at the shifted moment (W)."""
@@ -195,6 +230,11 @@ class Switched:
         """Turn the load on or off at a moment, which is later than all before (s)."""
         self._steps.append((time_s, self.high_w if on else self.low_w))
         self._curve = Steps(self._steps)
+
+    @property
+    def lowest_w(self) -> float:
+        """The lowest power that it has (W)."""
+        return min(self.low_w, self.high_w)
 
     def power_w(self, time_s: float) -> float:
         """The power that was switched to (W)."""

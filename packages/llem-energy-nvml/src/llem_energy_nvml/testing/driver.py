@@ -151,7 +151,8 @@ class SimulatedLibrary:
         return self._answer(handle, reasons, self._gpu(handle).throttle)
 
     def nvmlDeviceGetUtilizationRates(self, handle: Any, rates: Any) -> int:
-        rates._obj.gpu, rates._obj.memory = _GPU_PERCENT, _MEMORY_PERCENT
+        busy = self._gpu(handle).busy(self._now())
+        rates._obj.gpu, rates._obj.memory = (_GPU_PERCENT, _MEMORY_PERCENT) if busy else (0, 0)
         return self._state(handle)
 
     def nvmlDeviceGetMemoryInfo(self, handle: Any, memory: Any) -> int:

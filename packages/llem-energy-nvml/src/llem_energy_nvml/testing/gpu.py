@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from llem_core.units import to_milli
 
-from llem_energy_nvml.testing.curves import Constant, Curve
+from llem_energy_nvml.testing.curves import Constant, Curve, lowest_of
 
 _SPREAD = 2**32
 
@@ -48,6 +48,8 @@ class SimulatedGpu:
         pids: processes with a compute context.
         power_limit_w: enforced limit (W).
         temperature_c: of the chip.
+        idle_w: power up to which no kernel runs, and utilisation is 0; by default the lowest of
+            the curve.
         phase_s: shifts the refreshes of counter and power against the start.
         seed: of jitter and noise.
         calls: reads of its counter and power so far.
@@ -86,6 +88,7 @@ class SimulatedGpu:
     pids: tuple[int, ...] = ()
     power_limit_w: float = 700.0
     temperature_c: int = 45
+    idle_w: float | None = None
     phase_s: float = 0.0
     seed: int = 0
     calls: int = 0
@@ -128,6 +131,11 @@ class SimulatedGpu:
         if not self.has_legacy_power:
             return None
         return self._mean_mw(now_s, self.legacy_window_s)
+
+    def busy(self, now_s: float) -> bool:
+        """Whether a kernel runs."""
+        idle_w = lowest_of(self.curve) if self.idle_w is None else self.idle_w
+        return self.curve.power_w(now_s) > idle_w
 
     def true_joules(self, started_s: float, ended_s: float) -> float:
         """What an ideal meter would read (J)."""

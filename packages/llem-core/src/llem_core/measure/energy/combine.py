@@ -27,6 +27,8 @@ class CombinedSampler(EnergySampler):
         settings: as for any sampler.
         parts: name and sampler, the preferred first.
         check: name and sampler of the cross-check, whose figures never replace one.
+        estimating: names of parts that may estimate. Where they do not answer for intervals, the
+            others do without them.
     """
 
     def __init__(
@@ -34,21 +36,27 @@ class CombinedSampler(EnergySampler):
         settings: SamplerSettings,
         parts: Sequence[tuple[str, EnergySampler]],
         check: tuple[str, EnergySampler] | None = None,
+        estimating: Collection[str] = (),
     ) -> None:
         super().__init__(settings)
-        self._parts = list(parts)
         self._check = check
-        self._every = [sampler for _, sampler in (*parts, *([check] if check else []))]
+        self._named = [*parts, *([check] if check else [])]
+        self._every = [sampler for _, sampler in self._named]
+        self._answering = [
+            (name, sampler)
+            for name, sampler in self._named
+            if name not in estimating or sampler.answers_intervals
+        ]
 
     @property
     def answers_intervals(self) -> bool:
-        """Whether all of them do."""
-        return all(sampler.answers_intervals for sampler in self._every)
+        """Whether all do that measure."""
+        return all(sampler.answers_intervals for _, sampler in self._answering)
 
     @property
     def delay_s(self) -> float:
         """The longest of theirs (s)."""
-        return max(sampler.delay_s for sampler in self._every)
+        return max(sampler.delay_s for _, sampler in self._answering)
 
     def start(self) -> None:
         """They are started already."""
@@ -61,11 +69,12 @@ class CombinedSampler(EnergySampler):
     def end(self, window: str) -> EnergyReading:
         """Close the windows, the first sampler's last."""
         closed = [sampler.end(window) for sampler in reversed(self._every)]
-        return self._merged(closed[::-1])
+        names = [name for name, _ in self._named]
+        return self._merged(list(zip(names, closed[::-1], strict=True)))
 
     def energy_between(self, started_s: float, ended_s: float) -> EnergyReading:
-        """The interval's energy by all of them."""
-        return self._merged([s.energy_between(started_s, ended_s) for s in self._every])
+        """The interval's energy by all that answer for intervals."""
+        return self._merged([(n, s.energy_between(started_s, ended_s)) for n, s in self._answering])
 
     def use_devices(self, used: UsedDevices) -> None:
         """Tell them."""
@@ -78,11 +87,12 @@ class CombinedSampler(EnergySampler):
         if failures:
             raise failures[0]
 
-    def _merged(self, readings: Sequence[EnergyReading]) -> EnergyReading:
+    def _merged(self, named: Sequence[tuple[str, EnergyReading]]) -> EnergyReading:
+        readings = [reading for _, reading in named]
         first = readings[0]
         domains: list[DomainReading] = []
         samples = []
-        for reading in readings[: len(self._parts)]:
+        for reading in readings if self._check is None else readings[:-1]:
             kinds, names = {d.kind for d in domains}, {d.name for d in domains}
             new = [d for d in reading.domains if _is_new(d, kinds, names)]
             domains += [to_length(d, reading.duration_s, first.duration_s) for d in new]
@@ -94,12 +104,11 @@ class CombinedSampler(EnergySampler):
             ]
         if self._check is not None:
             domains = [_checked(domain, domains, readings[-1], first) for domain in domains]
-        names_read = [name for name, _ in (*self._parts, *([self._check] if self._check else []))]
         return replace(
             first,
             domains=tuple(domains),
             samples=tuple(sorted(samples, key=lambda sample: sample.time_s)),
-            sensor={n: dict(r.sensor) for n, r in zip(names_read, readings, strict=True)},
+            sensor={name: dict(reading.sensor) for name, reading in named},
             warnings=tuple(dict.fromkeys(w for reading in readings for w in reading.warnings)),
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.contracts.sampler import EnergySampler, SamplerSettings, SamplerSpec
+from llem_core.contracts.sampler import DomainKind, EnergySampler, SamplerSettings, SamplerSpec
 from llem_core.errors import EnergyError, PreFlightError
 from llem_core.measure.energy.combine import CombinedSampler
 from llem_core.plugins import plugins
@@ -50,6 +50,7 @@ def start_sampler(config: ExperimentConfig, device_kind: str) -> SelectedSampler
         return SelectedSampler(None, None, "energy.sampler is null: no energy was to be measured")
     names = config.energy.sampler_names
     parts: list[tuple[str, EnergySampler]] = []
+    estimating: list[str] = []
     try:
         if names:
             _refuse_blind(names, device_kind)
@@ -61,7 +62,7 @@ def start_sampler(config: ExperimentConfig, device_kind: str) -> SelectedSampler
                 return found
             warnings = found.warnings
             parts.append((found.name, found.sampler))
-            _add_for_other_domains(config, parts, device_kind)
+            estimating = _add_for_other_domains(config, parts, device_kind)
         check = config.energy.check_name
         beside = None
         if check is not None and check not in {name for name, _ in parts}:
@@ -73,7 +74,7 @@ def start_sampler(config: ExperimentConfig, device_kind: str) -> SelectedSampler
     if len(parts) == 1 and beside is None:
         return SelectedSampler(parts[0][1], parts[0][0], warnings=warnings)
     settings = SamplerSettings(config.energy.sample_interval_s)
-    combined = CombinedSampler(settings, parts, beside)
+    combined = CombinedSampler(settings, parts, beside, estimating)
     return SelectedSampler(combined, "+".join(name for name, _ in parts), warnings=warnings)
 
 
@@ -93,27 +94,38 @@ def _refuse_blind(names: Sequence[str], device_kind: str) -> None:
 
 def _add_for_other_domains(
     config: ExperimentConfig, parts: list[tuple[str, EnergySampler]], device_kind: str
-) -> None:
+) -> list[str]:
     """Add the best usable sampler for each domain that those chosen do not measure.
 
-    No estimate is added, no GPU that nothing runs on, and nothing to or beside a meter of the whole
-    machine, which holds the others. A sampler that does not start is passed over.
+    Where nothing measures the processor or the memory, an estimate of it is added: it stands beside
+    the sum, and is in none with what is measured. No GPU is added that nothing runs on, and nothing
+    to or beside a meter of the whole machine, which holds the others. A sampler that does not start
+    is passed over.
+
+    Returns:
+        Names of those added that may estimate.
     """
     specs = plugins().samplers
     seen = {kind for name, _ in parts for kind in ask_availability(specs.get(name)).domains}
+    estimating: list[str] = []
     if not seen or "other" in seen:
-        return
-    wanted = {"cpu", "dram"} if device_kind == "cpu" else {"gpu", "cpu", "dram"}
+        return estimating
+    host: set[DomainKind] = {"cpu", "dram"}
     taken = {name for name, _ in parts}
-    for spec in sorted(specs, key=lambda spec: -spec.priority):
-        if spec.priority <= 0 or spec.estimates or spec.name in taken:
+    by_preference = sorted(specs, key=lambda spec: (spec.estimates, -spec.priority))
+    for spec in by_preference:
+        if spec.priority <= 0 or spec.name in taken:
             continue
+        wanted = host if spec.estimates or device_kind == "cpu" else {*host, "gpu"}
         available = ask_availability(spec)
         if not available.usable or not wanted & set(available.domains) - seen:
             continue
         with contextlib.suppress(EnergyError):
             parts.append((spec.name, _start(config, spec)))
             seen |= set(available.domains)
+            if spec.estimates:
+                estimating.append(spec.name)
+    return estimating
 
 
 def candidates(
