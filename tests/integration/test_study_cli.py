@@ -87,13 +87,14 @@ def start(tmp_path: Path) -> Start:
     def run(
         *arguments: str,
         stdin: int = subprocess.DEVNULL,
+        stdout: int | io.TextIOWrapper = subprocess.PIPE,
         stderr: int = subprocess.PIPE,
         **variables: str,
     ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-c", PROGRAM, "run", *arguments],
             stdin=stdin,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
             text=True,
             cwd=tmp_path,
@@ -332,3 +333,12 @@ def test_a_timeout_is_a_failure(start: Start, tmp_path: Path) -> None:
     assert process.returncode == 1
     assert statuses(folder(tmp_path)) == ["failed"] * 3
     assert "2 of 2" not in out.split("Failed runs")[0]
+
+
+def test_a_full_stdout_says_where_the_results_lie(start: Start, tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = start("study.yaml", "--cycles", "1", stdout=full)
+        _, err = process.communicate()
+    assert process.returncode == 1
+    where = folder(tmp_path).relative_to(tmp_path)
+    assert f"No space left on device. The results lie in {where}." in err

@@ -134,6 +134,21 @@ def test_the_warm_up_of_a_compiled_model_has_the_shapes_of_the_window(start: Sta
     assert len(warmed) == 3
 
 
+def test_a_warm_up_of_other_lengths_is_brought_to_the_nearest_shape(start: Start) -> None:
+    for section, brought in (({"torch_compile": True}, True), ({}, False)):
+        backend = start(batch_size=2, **section).backend
+        measured = [Prompt(i, "x" * n, 4) for i, n in enumerate((49, 19, 9, 7))]
+        shapes = {b.payload.ids.shape[1] for b in backend.prepare(measured, "measured")}
+        assert shapes == {50, 10}
+        for n, nearest in ((22, 10), (47, 50), (60, 50)):
+            like = [Prompt(10, "y" * n, 4), Prompt(11, "z", 4)]
+            (batch,) = backend.prepare(like, "warmup")
+            assert batch.payload.ids.shape == (2, nearest if brought else n + 1)
+        # Another number of rows, or another limit, has no shape to be brought to.
+        (alone,) = backend.prepare([Prompt(10, "y" * 22, 4)], "warmup")
+        assert alone.payload.ids.shape == (1, 23)
+
+
 def test_a_static_cache_has_one_length_for_all_batches(start: Start) -> None:
     backend, prompts = texts(start, {"cache_implementation": "static", "torch_compile": False})
     batches = backend.prepare(prompts, "measured")

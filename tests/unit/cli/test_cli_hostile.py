@@ -49,6 +49,39 @@ def test_a_full_stdout_is_told_and_is_no_mistake_of_the_program(flags: list[str]
     assert (code, told) == (1, "Error: stdout cannot be written: No space left on device.\n")
 
 
+SCRIPTED = """
+import sys
+from llem_cli.main import main
+from llem_core.plugins import Plugins, use_plugins
+from llem_core.testing import FakePlugin, scripted_backend
+from llem_core.sinks import hooks
+
+plugins = Plugins()
+plugins.register(hooks, "core-sinks")
+plugins.register(FakePlugin(backends=[scripted_backend()]), "scripted")
+with use_plugins(plugins):
+    sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_full_stdout_after_a_run_says_where_the_result_lies(flags: list[str]) -> None:
+    short = ["-n", "1", "--set", "baseline.enabled=false", "--set", "warmup.enabled=false"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPTED, *ONE, *short, *flags],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    (result,) = Path("results").glob("*/result.json")
+    assert done.stderr == (
+        f"Error: stdout cannot be written: No space left on device. The result lies in {result}.\n"
+    )
+
+
 def test_a_pipe_is_read_once(scripted: object, capfd: pytest.CaptureFixture[str]) -> None:
     for text in ("model: any\nbackend: scripted\n", "model: any\nbackend: scripted\nname: x\n"):
         os.mkfifo("pipe.yaml")

@@ -12,9 +12,13 @@ from typing import Any, get_args
 import pytest
 from llem_cli.main import execute
 from llem_cli.run import run
-from llem_core.config.execution import CycleOrder
+from llem_core.config.execution import CycleOrder, ExecutionConfig
+from llem_core.config.loader import load_study_config
+from llem_core.config.yaml import read_yaml
 from llem_core.contracts import CheckReport, InferenceBackend, Workload
 from llem_core.plugins import Plugins
+from llem_core.study.plan import apply_cycles
+from llem_core.study.record.checkpoint import open_study
 from llem_core.testing import scripted_backend, scripted_sampler
 
 WithPlugins = Callable[..., AbstractContextManager[Plugins]]
@@ -276,3 +280,36 @@ def test_a_study_is_checked_once_before_it_runs(
     with with_plugins(backends=[spec], samplers=[scripted_sampler()]):
         execute(["run", "one.yaml", "--cycles", "1"])  # its process has other plugins, and fails
     assert asked == ["any"], capfd.readouterr()
+
+
+@pytest.mark.usefixtures("scripted")
+class TestResumingWithItsFile:
+    """What ``--resume`` does with the study's own file beside it."""
+
+    def begun(self, **execution: Any) -> Path:
+        study = load_study_config(read_yaml(Path("study.yaml")))
+        changes = {"execution": ExecutionConfig(**execution)}
+        study = study.model_copy(update=changes)
+        directory = Path("results/begun")
+        directory.mkdir(parents=True)
+        runs = apply_cycles(study.experiments, study.execution, study.study_design_hash)
+        open_study(study, directory, runs)
+        return directory
+
+    def test_it_goes_on_as_it_was_started(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self.begun(n_cycles=5, cycle_order="interleaved", config_gap_seconds=7)
+        assert execute(["run", "study.yaml", "--resume", "--dry-run", "--json"]) == 0
+        told = json.loads(capfd.readouterr().out)["execution"]
+        assert (told["n_cycles"], told["cycle_order"]) == (5, "interleaved")
+        assert told["config_gap_seconds"] == 7
+
+    def test_its_file_is_enough_where_the_design_is_lost(
+        self, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        directory = self.begun(n_cycles=2)
+        (directory / "design.json").unlink()
+        assert execute(["run", "--resume", str(directory), "--dry-run"]) == 1
+        assert "Name the study file as well" in capfd.readouterr().err
+        words = ["run", "study.yaml", "--resume", str(directory), "--dry-run", "--json"]
+        assert execute(words) == 0
+        assert json.loads(capfd.readouterr().out)["execution"]["n_cycles"] == 3

@@ -80,6 +80,47 @@ def test_the_least_limit_of_all_groups_counts(
     assert (found.cpu_limit_cores, found.memory_limit_bytes) == (cores, memory_bytes)
 
 
+SHELL, STEP = "5 (a (b) c) S 4 1 1", "4 (slurmstepd) S 1 1 1"
+
+
+@pytest.mark.parametrize(
+    ("files", "variables", "job"),
+    [
+        ({"proc/self/stat": SHELL, "proc/4/stat": STEP}, {"SLURM_JOB_ID": "12"}, "slurm 12"),
+        (
+            {"proc/self/cgroup": "0::/system.slice/slurmstepd.scope/job_12/step_0/user\n"},
+            {"SLURM_JOB_ID": "12"},
+            "slurm 12",
+        ),
+        (
+            {"proc/self/stat": SHELL, "proc/4/stat": "4 (bash) S 0 1 1"},
+            {"SLURM_JOB_ID": "12"},
+            "slurm 12 (unconfirmed: SLURM_JOB_ID says so, and no process of slurm",
+        ),
+        ({"proc/self/cgroup": "0::/job_13\n"}, {"SLURM_JOB_ID": "12"}, "slurm 12 (unconfirmed"),
+        ({}, {"SLURM_JOB_ID": "1\x1b[31m; rm"}, None),
+        ({}, {"SLURM_JOB_ID": ""}, None),
+        ({"proc/self/stat": "5 (pbs_mom) S 0 1 1"}, {"PBS_JOBID": "7.host"}, "pbs 7.host"),
+        ({}, {}, None),
+    ],
+)
+def test_a_job_is_confirmed_by_more_than_a_variable(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, str],
+    variables: dict[str, str],
+    job: str | None,
+) -> None:
+    for name in ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = read_container(lay(tmp_path, files)).scheduler_job
+    assert (found or "").startswith(job or "")
+    assert (found is None) == (job is None)
+    assert ("unconfirmed" in (found or "")) == ("unconfirmed" in (job or ""))
+
+
 def snapshot(limit: float | None, threads: str | None) -> EnvironmentSnapshot:
     taken = take_snapshot()
     return taken.model_copy(

@@ -5,7 +5,8 @@ import gc
 import itertools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from dataclasses import replace
+from typing import Any, Self
 
 import pytest
 from hypothesis import given, settings
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.sweep.expand import Expansion, expand_grid
 from llem_core.errors import ConfigError
-from llem_core.plugins import Plugins
-from llem_core.testing import scripted_backend
+from llem_core.plugins import Plugins, use_plugins
+from llem_core.testing import FakePlugin, ScriptedConfig, scripted_backend
 from llem_core.text import short_hash
+from pydantic import model_validator
 
 pytestmark = pytest.mark.usefixtures("scripted")
 Within = Callable[..., AbstractContextManager[Plugins]]
@@ -280,3 +282,26 @@ def test_the_garbage_collector_is_left_as_it_was(study: dict[str, Any], enabled:
         assert gc.isenabled() is enabled
     finally:
         (gc.enable if before else gc.disable)()
+
+
+def test_what_a_list_of_grids_shares_is_validated_once() -> None:
+    """A grid or an entry more must cost a validation more, and not one of every section."""
+    made: list[str] = []
+
+    class Counting(ScriptedConfig):
+        @model_validator(mode="after")
+        def _count(self) -> Self:
+            made.append(self.model_dump_json())
+            return self
+
+    plugins = Plugins()
+    plugins.register(FakePlugin(backends=[replace(scripted_backend(), section=Counting)]))
+    with use_plugins(plugins):
+        for study in (
+            {"sweep": [{"n": [n]} for n in range(1, 51)]},
+            {"experiments": [{"n": n} for n in range(1, 51)]},
+        ):
+            made.clear()
+            found = expand(**study)
+            assert len(found.experiments) == 50
+            assert len(made) <= 2

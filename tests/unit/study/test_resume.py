@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from llem_core.config.loader import study_from
 from llem_core.contracts import Event, Launcher, LaunchFailure, LaunchResult, LaunchTask, Running
-from llem_core.errors import StudyError
+from llem_core.errors import PreFlightError, StudyError
 from llem_core.events import RunStarted, StudyStarted
 from llem_core.study.launch.worker import execute
 from llem_core.study.record.design import DESIGN, difference, load_design
 from llem_core.study.record.manifest import MANIFEST, load_manifest
 from llem_core.study.record.resume import resume_study
-from llenergymeasure import StudyConfig, StudyResult, run_study
+from llenergymeasure import StudyConfig, StudyResult, StudyRunner, run_experiment, run_study
 
 pytestmark = pytest.mark.usefixtures("scripted")
 
@@ -379,3 +379,40 @@ def test_a_manifest_that_was_edited_is_refused_with_the_reason(studies: Studies)
     (directory / MANIFEST).write_text(json.dumps({**state, "elapsed_s": float("inf")}))
     with pytest.raises(StudyError, match="elapsed_s: Input should be a finite number"):
         resume_study(directory, studies.output)
+
+
+SECRETS = {"api_key": "sk-very-secret", "nested": {"hf_token": "hf_very-secret"}, "plain": 3}
+
+
+def test_what_is_secret_among_the_passed_arguments_is_in_no_file(studies: Studies) -> None:
+    study = {**content(n=1, cycles=2), "passthrough_kwargs": SECRETS}
+    studies.run(study, 2)
+    files = [path for path in studies.directory.rglob("*") if path.is_file()]
+    assert len(files) >= 4
+    assert [path for path in files if b"very-secret" in path.read_bytes()] == []
+    (result,) = studies.directory.glob("*/result.json")
+    told = json.loads(result.read_text())["effective_config"]["passthrough_kwargs"]
+    assert told == {"api_key": "…", "nested": {"hf_token": "…"}, "plain": 3}
+    with pytest.raises(
+        StudyError, match=r"secret \(passthrough_kwargs.api_key, passthrough_kwargs.nested.hf_token"
+    ):
+        studies.run(None, resume=True)
+    after, launcher = studies.run(study, resume=True)
+    assert (after.summary.n_completed, len(launcher.tasks)) == (2, 1)
+
+
+def test_a_folder_that_is_no_longer_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    study = study_from(content(n=1, cycles=1))
+    with pytest.raises(StudyError, match="x cannot be made: the current folder does not exist"):
+        StudyRunner(study, Path("x")).run()
+    for wanted in ({"output_dir": None}, {"output_dir": "out"}):
+        with pytest.raises(PreFlightError, match="the current folder does not exist any more"):
+            run_study(study, **wanted)
+    result = run_experiment(study.experiments[0])
+    assert result.n_requests == 1

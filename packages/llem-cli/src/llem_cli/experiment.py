@@ -80,13 +80,15 @@ def _measure(
     from llem_core.api import run_and_save
 
     from llem_cli.show.experiment_progress import ExperimentProgress
-    from llem_cli.show.output import note
+    from llem_cli.show.output import note, relative
     from llem_cli.show.summary import summarise
 
     with ExperimentProgress(request.quiet, request.verbose, invocation.interruption) as progress:
         saved = run_and_save(resolved.config, resolved.output, progress, limit_s=limit_s)
     if saved.error is not None:
         note(f"Error: {saved.error}")
+    if saved.files:
+        invocation.kept = f"The result lies in {relative(saved.files[0])}."
     code = 0 if saved.error is None else FAILED
     if request.as_json:
         return code, saved.result.model_dump_json(indent=2)

@@ -21,9 +21,11 @@ class Invocation:
         interruption: the signal that asked it to end, if any.
         started: whether a command runs; before, the command line is read and help is printed.
         hint: what to do if it ends without a result; empty where there is nothing to say.
+        kept: where the result lies, once it is written; empty where nothing was to be written.
     """
 
     verbose: bool = False
     interruption: Interruption = field(default_factory=Interruption)
     started: bool = False
     hint: str = ""
+    kept: str = ""

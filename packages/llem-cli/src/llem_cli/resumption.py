@@ -13,6 +13,7 @@ from llem_core.config.execution import ExecutionConfig
 from llem_core.config.study import StudyConfig
 from llem_core.errors import ConfigError
 from llem_core.files import user_path
+from llem_core.study.record.design import as_started
 from llem_core.study.record.resume import Resumption, resume_study
 from pydantic import ValidationError
 
@@ -38,22 +39,22 @@ def find_resumption(
         StudyError: there is nothing to go on with, or it is another study.
     """
     directory = None if wanted == LATEST else study_folder(wanted, output)
-    notes: tuple[str, ...] = ()
-    if asked is not None:
+    changes = dict(said)
+    if asked is None:
+        stored = resume_study(directory, output)
+        if not changes:
+            return stored
+        study, directory, notes = stored.study, stored.directory, stored.notes
+    else:
         # Any number of cycles will do to find it; how many it has is decided below.
         most = with_execution(asked, {"n_cycles": _MOST_CYCLES})
         found = resume_study(directory, output, most)
         directory, notes = found.directory, found.notes
-    stored = resume_study(directory, output)
-    stored = replace(stored, notes=notes or stored.notes)
-    changes = dict(said)
-    if asked is not None and "n_cycles" not in said:
-        started = stored.study.execution.n_cycles
-        changes["n_cycles"] = max(started, asked.execution.n_cycles)
-    if not changes:
-        return stored
-    changed = resume_study(stored.directory, output, with_execution(stored.study, changes))
-    return replace(changed, notes=stored.notes)
+        study = as_started(asked, directory)
+        cycles = max(study.execution.n_cycles, asked.execution.n_cycles)
+        changes.setdefault("n_cycles", cycles)
+    changed = resume_study(directory, output, with_execution(study, changes))
+    return replace(changed, notes=notes)
 
 
 def with_execution(study: StudyConfig, changes: Mapping[str, Any]) -> StudyConfig:

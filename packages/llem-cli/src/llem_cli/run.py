@@ -92,6 +92,9 @@ def run(
     with stdout_reserved():
         code, text = _perform(request.with_file_of_resume(), flags, invocation)
     if text is not None:
+        invocation.hint = (
+            invocation.kept
+        )  # stdout may be full, and the result is there all the same
         write_result(text)
     return code
 

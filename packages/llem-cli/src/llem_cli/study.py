@@ -86,6 +86,8 @@ def _run(request: Request, target: Target, invocation: Invocation) -> tuple[int,
         except BaseException:
             invocation.hint = _how_to_go_on(progress)
             raise
+    if progress.directory is not None:
+        invocation.kept = f"The results lie in {relative(Path(progress.directory))}."
     code = 0 if result.status == "completed" else FAILED
     if request.as_json:
         return code, result.model_dump_json(indent=2)

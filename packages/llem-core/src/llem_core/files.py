@@ -203,6 +203,18 @@ def user_path(path: str | os.PathLike[str]) -> Path:
         raise ConfigError(f"{text[:60]!r}: there is no such user's folder; correct it.") from error
 
 
+def absolute(path: Path) -> Path:
+    """The path from the root on, links as they are.
+
+    Raises:
+        OSError: it starts at the current folder, and there is none any more.
+    """
+    try:
+        return path.absolute()
+    except FileNotFoundError as error:
+        raise OSError(errno.ENOENT, "the current folder does not exist any more") from error
+
+
 _LONGEST = 80
 
 
@@ -212,10 +224,7 @@ def _nearest(output: Path) -> Path:
     Raises:
         OSError: one of them is a link to nothing, or there is no current folder to start from.
     """
-    try:
-        nearest = output.absolute()
-    except FileNotFoundError as error:
-        raise OSError(errno.ENOENT, "the current folder does not exist any more") from error
+    nearest = absolute(output)
     while not nearest.exists():
         if nearest.is_symlink():
             raise OSError(errno.ENOENT, f"{nearest} is a link to what does not exist")

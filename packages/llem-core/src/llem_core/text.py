@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 HASH_LENGTH = 16
@@ -135,3 +135,22 @@ def without_secrets(value: Any, name: str = "") -> Any:
     if isinstance(value, list | tuple):
         return [without_secrets(inner) for inner in value]
     return without_password(value) if isinstance(value, str) else value
+
+
+def secret_paths(value: Any, path: str = "") -> Iterator[str]:
+    """The paths, such as ``a.api_key``, of all that ``without_secrets`` leaves out.
+
+    Args:
+        value: a JSON value.
+        path: where it stands.
+    """
+    if path and value is not None and is_secret(path.rpartition(".")[2]):
+        yield path
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from secret_paths(inner, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from secret_paths(inner, f"{path}.*")
+    elif isinstance(value, str) and without_password(value) != value:
+        yield path

@@ -34,7 +34,7 @@ from llem_core.contracts.workload import Precision, Workload
 from llem_core.elsewhere.config import EnvironmentConfig
 from llem_core.elsewhere.offer import not_in_environment, unknown_environment
 from llem_core.plugins import plugins
-from llem_core.text import canonical_json, short_hash
+from llem_core.text import canonical_json, is_secret, secret_paths, short_hash
 
 _BoundSection = Annotated[SerializeAsAny[Section], BeforeValidator(bind)]
 
@@ -195,6 +195,17 @@ class ExperimentConfig(StrictModel):
         section = (self.__pydantic_extra__ or {}).get(self.backend)
         assert isinstance(section, BackendSection)
         return section
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Paths of what their keys call a secret: nothing of it is written into a file."""
+        fields: dict[str, Any] = {}
+        if self.passthrough_kwargs:
+            fields["passthrough_kwargs"] = self.passthrough_kwargs
+        for name, section in self.sections.items():
+            if any(map(is_secret, type(section).model_fields)):
+                fields[name] = section.model_dump(mode="json")
+        return tuple(secret_paths(fields)) if fields else ()
 
     @cached_property
     def measurement_config_hash(self) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from llem_core.environment.cpu import read_text
 from llem_core.results.environment import ContainerRecord
@@ -13,7 +16,27 @@ ENVIRONMENT_VARIABLE = "_LLEM_ENVIRONMENT"
 """Set by the study in the process of a run: which of its environments that is, and of what image,
 as JSON. A container cannot tell its own image."""
 
-_SCHEDULERS = {"SLURM_JOB_ID": "slurm", "PBS_JOBID": "pbs", "LSB_JOBID": "lsf"}
+
+class _Scheduler(NamedTuple):
+    """A batch system.
+
+    Attributes:
+        name: in results.
+        variable: has the job's number.
+        parents: its processes that start those of a job.
+    """
+
+    name: str
+    variable: str
+    parents: frozenset[str]
+
+
+_SCHEDULERS = (
+    _Scheduler("slurm", "SLURM_JOB_ID", frozenset({"slurmstepd"})),
+    _Scheduler("pbs", "PBS_JOBID", frozenset({"pbs_mom"})),
+    _Scheduler("lsf", "LSB_JOBID", frozenset({"res", "sbatchd"})),
+)
+_JOB_ID = re.compile(r"[\w.@\[\]-]{1,80}")
 
 
 def read_container(root: Path = Path("/")) -> ContainerRecord:
@@ -22,7 +45,7 @@ def read_container(root: Path = Path("/")) -> ContainerRecord:
     Args:
         root: the file system that ``/proc`` and ``/sys`` are read from.
     """
-    jobs = [f"{name} {os.environ[key]}" for key, name in _SCHEDULERS.items() if key in os.environ]
+    jobs = [job for one in _SCHEDULERS if (job := _job(one, root, os.environ)) is not None]
     return ContainerRecord(
         kind=_kind(),
         memory_limit_bytes=_memory_limit(root),
@@ -44,6 +67,38 @@ def _told(key: str) -> str | None:
     except (ValueError, AttributeError):
         return None
     return value if isinstance(value, str) else None
+
+
+def _job(scheduler: _Scheduler, root: Path, environ: Mapping[str, str]) -> str | None:
+    """The job that a variable names; said to be unconfirmed where nothing else tells of it.
+
+    A variable may be a leftover, or set by hand. A job's processes have one of the scheduler's
+    above them, or its number in the name of their control group.
+    """
+    number = environ.get(scheduler.variable, "").strip()
+    if not _JOB_ID.fullmatch(number):
+        return None
+    groups = re.split(r"[/:\n]", read_text(root / "proc/self/cgroup") or "")
+    in_group = {f"job_{number}", f"pbs_jobs.service.{number}", number} & set(groups)
+    if in_group or not scheduler.parents.isdisjoint(_ancestors(root / "proc")):
+        return f"{scheduler.name} {number}"
+    return (
+        f"{scheduler.name} {number} (unconfirmed: {scheduler.variable} says so, and no process of "
+        f"{scheduler.name} started this one)"
+    )
+
+
+def _ancestors(proc: Path) -> Iterator[str]:
+    """Names of this process and of those above it, as far as the system tells."""
+    pid = "self"
+    while pid != "0":
+        stat = read_text(proc / pid / "stat") or ""
+        name, closed, rest = stat.rpartition(")")
+        if not closed:
+            return
+        yield name.partition("(")[2]
+        # After the name, which may hold anything: the state, then the parent.
+        pid = rest.split()[1]
 
 
 def _kind() -> str | None:

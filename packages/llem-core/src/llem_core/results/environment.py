@@ -43,7 +43,10 @@ class ContainerRecord(BaseModel):
     kind: str | None = Field(description="`docker`, `podman`, `kubernetes`, … ; null if none.")
     memory_limit_bytes: int | None = Field(description="Limit of the control group (bytes).")
     cpu_limit_cores: float | None = Field(description="Limit of the control group (cores).")
-    scheduler_job: str | None = Field(description="Batch scheduler and job, such as `slurm 4711`.")
+    scheduler_job: str | None = Field(
+        description="Batch scheduler and job, such as `slurm 4711`; says so where only a variable "
+        "names it."
+    )
     image: str | None = Field(None, description="Image, as the study names it; null if unknown.")
     image_digest: str | None = Field(
         None, description="Digest of the image (`sha256:…`), or its id where no registry has it."

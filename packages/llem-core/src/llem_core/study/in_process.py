@@ -13,7 +13,7 @@ from llem_core.config.study import StudyConfig
 from llem_core.contracts.sink import FinishedExperiment, ResultSink
 from llem_core.errors import ExperimentError
 from llem_core.events import Listener
-from llem_core.files import new_experiment_folder
+from llem_core.files import absolute, new_experiment_folder
 from llem_core.measure.harness import measure
 from llem_core.plugins.manager import tell_plugins_and
 from llem_core.results.experiment import ExperimentResult
@@ -72,7 +72,7 @@ class InProcessRunner:
     ) -> None:
         self._study = study
         self._limit_s = limit_s
-        self._output = output
+        self._output = None if output is None else absolute(output)
         self._tell = tell_plugins_and(listener)
         self._sinks = sinks
         self.saved: list[SavedExperiment] = []
@@ -89,7 +89,7 @@ class InProcessRunner:
         for planned in apply_cycles(study.experiments, study.execution, study.study_design_hash):
             saved = self._measure(planned.config)
             self.saved.append(saved)
-            file = saved.files[0].absolute() if saved.files else None
+            file = saved.files[0] if saved.files else None
             figures = figures_of(saved.result)
             outcomes.append(RunOutcome(planned, "completed", file, None, figures))
         return assemble_study(
@@ -99,7 +99,7 @@ class InProcessRunner:
             started_at=started_at,
             finished_at=now(),
             duration_total_s=time.monotonic() - started_s,
-            directory=(self._output or Path()).absolute(),
+            directory=self._output or Path("/"),
             process_isolation=ISOLATION,
         )
 

@@ -9,7 +9,7 @@ from llem_core.config.study import StudyConfig
 from llem_core.contracts.launcher import Launcher, Running
 from llem_core.errors import PreFlightError, StudyError
 from llem_core.events import Listener
-from llem_core.files import StudyLock
+from llem_core.files import StudyLock, absolute
 from llem_core.plugins import plugins
 from llem_core.plugins.manager import tell_plugins_and
 from llem_core.plugins.problems import ask_availability
@@ -61,11 +61,11 @@ class StudyRunner:
                 manifest says so.
         """
         study = self._study
-        directory = self._directory.absolute()
         try:
+            directory = absolute(self._directory)
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StudyError(f"{directory} cannot be made: {error.strerror}.") from error
+            raise StudyError(f"{self._directory} cannot be made: {error.strerror}.") from error
         runs = apply_cycles(study.experiments, study.execution, study.study_design_hash)
         launcher = with_environments(
             self._launcher or make_launcher(study.execution), study.experiments, study.environments

@@ -52,6 +52,30 @@ class Combination:
         return self.builder.build(self.parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What all combinations of one backend have in common.
+
+    Attributes:
+        below: fields that a combination is laid over.
+        over: fields that are laid over a combination.
+        parts: both together, key by key.
+        set_by_over: paths of ``over``.
+        builder: makes experiments.
+    """
+
+    below: dict[str, Any]
+    over: dict[str, Any]
+    parts: dict[str, Part]
+    set_by_over: set[Path]
+    builder: Builder
+
+    def part(self, name: str, value: Any) -> Part:
+        """The part of a value; the common one where it is the same object."""
+        mine = self.parts.get(name)
+        return mine if mine is not None and mine.raw is value else Part(name, value)
+
+
 class Layers:
     """The shared fields of a study and what wins over its sweep.
 
@@ -68,6 +92,7 @@ class Layers:
         self._over = over
         self._document = shared[-1].document
         self._scopes = {*scopes, *plugins().backends.names()}
+        self._commons: dict[str, Common] = {}
 
     def size(self, grid: Grid) -> int:
         """Combinations that a grid stands for, those that will be found identical included."""
@@ -101,15 +126,31 @@ class Layers:
         item = Document(self._document.source, fields, self._document.root)
         layers = [*self._shared, Layer.read(item, at=("experiments", number)), *self._over]
         backend = said_last(layers, "backend", DEFAULT_BACKEND)
-        parts = {name: Part(name, value) for name, value in stacked(layers, backend).items()}
-        set_by_over = {path for path, _ in leaves(stacked(self._over, backend))}
+        common = self._common(backend)
+        parts = {name: common.part(name, value) for name, value in stacked(layers, backend).items()}
+        if isinstance(backend, str) and backend in common.parts:
+            parts.setdefault(backend, common.parts[backend])
         point = {
             ".".join(path): value
             for path, value in leaves(fields)
-            if lift_path(path) not in set_by_over
+            if lift_path(path) not in common.set_by_over
         }
         place = functools.partial(place_of, layers, backend=backend)
-        return Combination(point, parts, Builder(backend), place)
+        return Combination(point, parts, common.builder, place)
+
+    def _common(self, backend: Any) -> Common:
+        """What all combinations of a backend share; made once, however many grids there are."""
+        key = backend if isinstance(backend, str) else repr(backend)
+        if key not in self._commons:
+            below = stacked(self._shared, backend)
+            below["backend"] = backend
+            if isinstance(backend, str) and backend in plugins().backends:
+                below.setdefault(backend, {})
+            over = stacked(self._over, backend)
+            parts = {name: Part(name, value) for name, value in merge(below, over).items()}
+            set_by_over = {path for path, _ in leaves(over)}
+            self._commons[key] = Common(below, over, parts, set_by_over, Builder(backend))
+        return self._commons[key]
 
     def _backends(self, grid: Grid) -> list[Any]:
         """The backends that a grid's combinations have, in order, each once."""
@@ -123,22 +164,16 @@ class Layers:
         return found
 
     def _of(self, grid: Grid, backend: Any) -> GridOfBackend:
-        set_by_over = {path for path, _ in leaves(stacked(self._over, backend))}
         applying = [d for d in grid.dimensions if d.root not in self._scopes or d.root == backend]
-        return GridOfBackend(grid.dimensions, applying, backend, set_by_over)
+        return GridOfBackend(grid.dimensions, applying, backend, self._common(backend).set_by_over)
 
     def _numbered(self, grid: Grid, backend: Any) -> Iterator[tuple[tuple[int, ...], Combination]]:
         mine = self._of(grid, backend)
-        over = stacked(self._over, backend)
-        below = stacked(self._shared, backend)
-        below["backend"] = backend
-        if isinstance(backend, str) and backend in plugins().backends:
-            below.setdefault(backend, {})
-        builder = Builder(backend)
-        constant = {name: Part(name, value) for name, value in merge(below, over).items()}
+        common = self._common(backend)
+        below, over = common.below, common.over
         known: dict[tuple[str, tuple[int, ...]], dict[str, Part]] = {}
         for numbers in mine.numbers():
-            parts = dict(constant)
+            parts = dict(common.parts)
             for root, slots in mine.roots.items():
                 key = (root, tuple([numbers[slot] for slot in slots]))
                 if key not in known:
@@ -148,7 +183,7 @@ class Layers:
                     known[key] = {name: Part(name, value) for name, value in field.items()}
                 parts.update(known[key])
             place = functools.partial(self._place, mine, numbers, backend)
-            yield numbers, Combination(mine.point(numbers), parts, builder, place)
+            yield numbers, Combination(mine.point(numbers), parts, common.builder, place)
 
     def _place(
         self, mine: GridOfBackend, numbers: Sequence[int], backend: Any, location: Location

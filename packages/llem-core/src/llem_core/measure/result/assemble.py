@@ -34,6 +34,7 @@ from llem_core.results.load import LoadResult
 from llem_core.results.model import ModelRecord, ThermalRecord
 from llem_core.results.process import ProcessResult, ProcessSummary
 from llem_core.results.text import with_writable_text
+from llem_core.text import without_secrets
 
 _OUTPUTS_SHOWN = 3
 _CHARACTERS_SHOWN = 300
@@ -128,7 +129,7 @@ def _baseline(measured: Observations, idle: BaselineReadings | None) -> Baseline
 
 def _identity_fields(measured: Observations) -> dict[str, Any]:
     config = measured.config
-    effective = config.model_dump(mode="json")
+    effective = without_secrets(config.model_dump(mode="json"))
     effective["effective"] = dict(measured.infos[0].effective_settings) if measured.infos else {}
     return {
         "measurement_config_hash": config.measurement_config_hash,

@@ -81,23 +81,22 @@ def _entries(
 ) -> list[ManifestEntry]:
     known = {entry.key: entry for entry in former.runs()} if former else {}
     planned = [_entry(directory, run, known.pop(run.key, None), attach) for run in runs]
-    refuse_dropped(directory, known.values(), runs)
+    refuse_dropped(directory, known.values(), study)
     return [*planned, *_skipped(study)]
 
 
-def refuse_dropped(
-    directory: Path, entries: Iterable[ManifestEntry], runs: Sequence[PlannedRun]
-) -> None:
+def refuse_dropped(directory: Path, entries: Iterable[ManifestEntry], study: StudyConfig) -> None:
     """Raise if a completed run of the manifest is none of the study's.
 
     Raises:
         StudyError: it belongs to a cycle that is no longer asked for, or to no configuration.
     """
-    planned = {(run.config_hash, run.cycle) for run in runs}
-    dropped = [e for e in entries if e.status == "completed" and e.key not in planned]
+    known = {config.measurement_config_hash for config in study.experiments}
+    asked = study.execution.n_cycles
+    completed = [entry for entry in entries if entry.status == "completed"]
+    dropped = [e for e in completed if e.config_hash not in known or not 1 <= e.cycle <= asked]
     if not dropped:
         return
-    known = {run.config_hash for run in runs}
     unknown = [entry.config_hash for entry in dropped if entry.config_hash not in known]
     if unknown:
         raise StudyError(
@@ -105,7 +104,7 @@ def refuse_dropped(
             "such configuration: the file was changed. Put it back from a copy, "
             "or run the study anew into another folder; the results beside it are intact."
         )
-    most, asked = max(entry.cycle for entry in dropped), max(run.cycle for run in runs)
+    most = max(entry.cycle for entry in dropped)
     raise StudyError(
         f"{directory} has completed runs of {most} cycles, and {asked} are asked for; ask for "
         f"{most} or more, or run the study anew into another folder."

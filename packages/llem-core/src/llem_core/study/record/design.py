@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from llem_core.config.execution import ExecutionConfig
 from llem_core.config.study import StudyConfig
 from llem_core.errors import StudyError
 from llem_core.files import read_file, write_atomically
+from llem_core.text import without_secrets
 
 DESIGN = "design.json"
 
@@ -18,12 +21,17 @@ DESIGN = "design.json"
 def write_design(directory: Path, study: StudyConfig) -> None:
     """Keep the resolved configurations, labels and execution for a later resumption.
 
+    What a key calls a secret is left out; such a study is resumed with its own file.
+
     Raises:
         StudyError: it cannot be written.
     """
     path = directory / DESIGN
+    text = study.model_dump_json(indent=1)
+    if any(config.secrets for config in study.experiments):
+        text = json.dumps(without_secrets(json.loads(text)), indent=1, ensure_ascii=False)
     try:
-        write_atomically(path, study.model_dump_json(indent=1).encode() + b"\n")
+        write_atomically(path, text.encode() + b"\n")
     except OSError as error:
         raise StudyError(f"{path} cannot be written: {error.strerror}.") from error
 
@@ -56,12 +64,33 @@ def load_design(directory: Path, design_hash: str) -> StudyConfig:
             f"as well: `llem run STUDY.yaml --resume {directory}`."
         ) from error
     if study.study_design_hash != design_hash:
+        left_out = {name for config in study.experiments for name in config.secrets}
+        if left_out:
+            raise StudyError(
+                f"{path} leaves out what is secret ({', '.join(sorted(left_out))}). Name the study "
+                f"file as well: `llem run STUDY.yaml --resume {directory}`."
+            )
         raise StudyError(
             f"{path} gives the design {study.study_design_hash} and the manifest has "
             f"{design_hash}; they were not written by the same study, or by another version of "
             "llem or of a plugin. Run the study anew into another folder."
         )
     return study
+
+
+def as_started(study: StudyConfig, directory: Path) -> StudyConfig:
+    """The study with the execution that its folder says it was started with.
+
+    Args:
+        study: of the folder's design.
+        directory: the study's folder. Where nothing can be read of it, the study's own stays.
+    """
+    try:
+        stored = json.loads(read_file(directory / DESIGN))
+        changes = {"execution": ExecutionConfig.model_validate(stored["execution"])}
+        return study.model_copy(update=changes)
+    except (OSError, ValueError, KeyError, TypeError):
+        return study
 
 
 _MOST = 5

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from llem_core.config.study import StudyConfig
 from llem_core.errors import StudyError
-from llem_core.study.plan import PlannedRun, apply_cycles
 from llem_core.study.record.checkpoint import refuse_dropped
 from llem_core.study.record.design import difference, load_design
 from llem_core.study.record.manifest import MANIFEST, StudyManifest, load_manifest
@@ -57,7 +56,7 @@ def resume_study(
         study = load_design(directory, design_hash)
     elif study.study_design_hash != design_hash:
         raise StudyError(_other_design(directory, design_hash, study))
-    refuse_dropped(directory, manifest.runs(), _plan(study))
+    refuse_dropped(directory, manifest.runs(), study)
     completed = frozenset(e.key for e in manifest.runs() if e.status == "completed")
     return Resumption(study, directory, completed, tuple(notes))
 
@@ -118,7 +117,3 @@ def _other_design(directory: Path, design_hash: str, study: StudyConfig) -> str:
         f"{told}{differs and ': '}{differs}. Undo the change, go on with what the folder holds "
         f"(`llem run --resume {directory}`), or run the study anew without --resume."
     )
-
-
-def _plan(study: StudyConfig) -> tuple[PlannedRun, ...]:
-    return apply_cycles(study.experiments, study.execution, study.study_design_hash)
