@@ -93,7 +93,9 @@ def free_port() -> int:
 
 
 def is_taken(host: str, port: int) -> bool:
-    """Whether somebody listens there."""
-    with socket.socket() as tried:
-        tried.settimeout(1.0)
-        return tried.connect_ex((host, port)) == 0
+    """Whether somebody listens there; a host that has no address is not taken."""
+    try:
+        with socket.create_connection((host, port), timeout=1.0):
+            return True
+    except OSError:
+        return False

@@ -78,6 +78,12 @@ class ServerConfig(BackendSection):
                 raise ValueError(
                     f"base_url {self.base_url!r} is no address; write http://host:port"
                 )
+            try:
+                parts.port  # noqa: B018 - reading it is what checks it
+            except ValueError as error:
+                raise ValueError(
+                    f"base_url {self.base_url!r} has no port from 0 to 65535; write http://host:port"
+                ) from error
             if parts.username or parts.password:
                 raise ValueError("base_url holds a password; name a variable in api_key_env")
             if "{port}" in self.base_url and self.command is None:
