@@ -11,6 +11,8 @@ from pathlib import Path
 
 import llem_core
 
+from tests.integration.laying import lay
+
 SITE = Path(sysconfig.get_paths()["purelib"])
 CORE = Path(llem_core.__file__).parents[1]
 STUDIOUS = Path(__file__).parents[1] / "study" / "studious_plugin.py"
@@ -18,15 +20,7 @@ STUDIOUS = Path(__file__).parents[1] / "study" / "studious_plugin.py"
 
 def studious_site(folder: Path, version: str = "1.0") -> Path:
     """A folder with the distribution of the backend ``studious``, as an installer lays it."""
-    folder.mkdir(parents=True)
-    shutil.copy(STUDIOUS, folder)
-    info = folder / f"llem_studious-{version}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: llem-studious\nVersion: {version}\n"
-    )
-    (info / "entry_points.txt").write_text("[llem]\nstudious = studious_plugin\n")
-    return folder
+    return lay(folder, STUDIOUS, version)
 
 
 def bare_environment(folder: Path) -> Path:

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from llem_core.plugins import Plugins, use_plugins
 
+from tests.integration.laying import lay
+
 HERE = Path(__file__).parent
 SCRIPT = HERE.parents[2] / "scripts" / "slurm_cluster.sh"
 SHIPPED = "llem-pytorch,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon"
@@ -78,13 +80,7 @@ def cluster(running_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluste
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the plugin's distribution, as an installer lays it."""
-    folder = tmp_path_factory.mktemp("site")
-    shutil.copy(HERE / "patient_plugin.py", folder)
-    info = folder / "llem_patient-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: llem-patient\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[llem]\npatient = patient_plugin\n")
-    return folder
+    return lay(tmp_path_factory.mktemp("site"), HERE / "patient_plugin.py")
 
 
 @pytest.fixture

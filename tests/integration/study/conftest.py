@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import pytest
 from llem_core.plugins import Plugins, use_plugins
+
+from tests.integration.laying import lay
 
 HERE = Path(__file__).parent
 SHIPPED = "llem-pytorch,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon"
@@ -20,13 +21,7 @@ Study = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the plugin's distribution, as an installer lays it."""
-    folder = tmp_path_factory.mktemp("site")
-    shutil.copy(HERE / "studious_plugin.py", folder)
-    info = folder / "llem_studious-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: llem-studious\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[llem]\nstudious = studious_plugin\n")
-    return folder
+    return lay(tmp_path_factory.mktemp("site"), HERE / "studious_plugin.py")
 
 
 @pytest.fixture

@@ -27,12 +27,11 @@ class TimeseriesRow:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadRow:
-    """One second of a load, or what is left of it.
+class LoadPoint:
+    """A stretch of a load, a second or what is left of one.
 
     Attributes:
         time_s: its start (monotonic s).
-        phase: the phase of the experiment that its middle fell into.
         duration_s: its length (s).
         requests_in_flight: mean of the requests in flight.
         requests_waiting: mean of those that were due and not sent.
@@ -40,11 +39,18 @@ class LoadRow:
     """
 
     time_s: float
-    phase: str
     duration_s: float
     requests_in_flight: float
     requests_waiting: float
     output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRow:
+    """A point of the load and the phase of the experiment that its middle fell into."""
+
+    phase: str
+    point: LoadPoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,8 +162,3 @@ def _gpu_arguments(config: EnvironmentConfig, gpus: Sequence[str]) -> list[str]:
     if config.engine == "podman":
         return [f"--device=nvidia.com/gpu={uuid}" for uuid in gpus]
     return ["--gpus", f'"device={",".join(gpus)}"']
-
-
-def this_python() -> EnvironmentConfig:
-    """The environment that this process runs in, as one of its own."""
-    return EnvironmentConfig(python=sys.executable)

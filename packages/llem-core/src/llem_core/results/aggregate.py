@@ -80,16 +80,23 @@ def aggregate_results(processes: Sequence[ProcessResult]) -> Aggregate:
         truncated=sum(p.truncated for p in processes),
         requests=tuple(requests),
         failed=tuple(r for r in every if r.error is not None),
-        queue_time=_statistics(r.queued_s for r in requests),
-        time_to_first_token=_statistics(r.time_to_first_token_s for r in requests),
-        inter_token_latency=latency_statistics(_inter_token_times(requests)),
-        time_per_output_token=_statistics(r.time_per_output_token_s for r in requests),
-        end_to_end_latency=latency_statistics(r.end_to_end_s for r in requests),
+        **latencies(requests),
         times_missing_reason=missing,
         weights_bytes=_sum(p.weights_bytes for p in processes),
         peak_memory_bytes=_sum(p.peak_memory_bytes for p in processes),
         memory_reason=memory_reason,
     )
+
+
+def latencies(requests: Sequence[RequestRecord]) -> dict[str, LatencyStatistics | None]:
+    """The latencies of an ``Aggregate`` by name, pooled over finished requests."""
+    return {
+        "queue_time": _statistics(r.queued_s for r in requests),
+        "time_to_first_token": _statistics(r.time_to_first_token_s for r in requests),
+        "inter_token_latency": latency_statistics(_inter_token_times(requests)),
+        "time_per_output_token": _statistics(r.time_per_output_token_s for r in requests),
+        "end_to_end_latency": latency_statistics(r.end_to_end_s for r in requests),
+    }
 
 
 def _statistics(samples_s: Iterable[float | None]) -> LatencyStatistics | None:

@@ -94,9 +94,9 @@ def _timeseries(finished: FinishedExperiment) -> Any:
     ]
     rows += [
         (
-            *(row.time_s - finished.started_s, "load", row.phase),
+            *(row.point.time_s - finished.started_s, "load", row.phase),
             *_NO_SAMPLE,
-            *(row.requests_in_flight, row.requests_waiting, row.output_tokens),
+            *(row.point.requests_in_flight, row.point.requests_waiting, row.point.output_tokens),
         )
         for row in finished.load
     ]

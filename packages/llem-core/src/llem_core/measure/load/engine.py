@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -64,6 +65,7 @@ class LoadEngine(LocalEngine):
         self._reading: EnergyReading | None = None
         self._parts: list[tuple[Interval, EnergyReading | None]] = []
         self._cpu_s: float | None = None
+        self._collects = False
         self._started_s = self._ended_s = 0.0
         self._counters: list[dict[str, float]] = []
         self.record: LoadRecord | None = None
@@ -101,6 +103,7 @@ class LoadEngine(LocalEngine):
             self._clock,
         )
         gc.collect()
+        self._collects = gc.isenabled()
         gc.disable()
         asked = self._load.ramp_seconds
         asked_s = None if asked == "auto" else float(asked)
@@ -147,19 +150,14 @@ class LoadEngine(LocalEngine):
         with backend_errors("serving the last requests"):
             driver.drive(lambda now_s: None if driver.exhausted or now_s > latest_s else 0.1)
         self._ended_s = self._clock()
-        gc.enable()
+        self._collect_again()
         self._counters.append(self._read_counters())
         step_s = window.duration_s / self._load.windows
         for number in range(self._load.windows):
-            part = Interval(
-                window.started_s + number * step_s, window.started_s + (number + 1) * step_s
-            )
-            alone = self._load.windows == 1
-            of_part = (
-                self._reading
-                if alone
-                else meter.between(part.started_s, part.ended_s, self._reading)
-            )
+            started_s = window.started_s + number * step_s
+            part, of_part = Interval(started_s, started_s + step_s), self._reading
+            if self._load.windows > 1:
+                of_part = meter.between(part.started_s, part.ended_s, self._reading)
             self._parts.append((part, of_part))
 
     def collect(self) -> list[ProcessResult]:
@@ -213,8 +211,14 @@ class LoadEngine(LocalEngine):
 
     def unload(self) -> None:
         """Free the model; harmless when it was never loaded."""
-        gc.enable()
+        self._collect_again()
         super().unload()
+
+    def _collect_again(self) -> None:
+        """Let Python collect garbage, if it did before the load."""
+        collects, self._collects = self._collects, False
+        if collects:
+            gc.enable()
 
     def _attributed(
         self, observed: ObservedLoad, window: Interval, info: ModelInfo
@@ -234,13 +238,9 @@ class LoadEngine(LocalEngine):
 
     def _until(self, closes_s: float | None) -> Until:
         driver = self._driving
-        if closes_s is None:
-            return lambda _: None if driver.exhausted else 0.05
-        at_s = closes_s
-        whole_trace = self._load.mode == "trace"
-        return lambda now_s: (
-            None if now_s >= at_s or (whole_trace and driver.exhausted) else at_s - now_s
-        )
+        closes_s = math.inf if closes_s is None else closes_s
+        # Only a trace is ever exhausted.
+        return lambda now_s: None if now_s >= closes_s or driver.exhausted else closes_s - now_s
 
     def _reject_hopeless(self) -> None:
         if self._ramp is not None and self._ramp.hopeless:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import statistics
 from collections import Counter
 from collections.abc import Sequence
 
 from llem_core.config.load import SloConfig
-from llem_core.contracts.backend import ModelInfo
-from llem_core.contracts.sampler import UsedDevices
+from llem_core.contracts.backend import DeviceInfo, ModelInfo
+from llem_core.contracts.sampler import EnergyReading, UsedDevices
 from llem_core.measure.energy.totals import RecordedEnergy, record_energy
 from llem_core.measure.load.attribution import HOW
 from llem_core.measure.load.driver import Flight
@@ -18,8 +17,8 @@ from llem_core.measure.load.record import LoadRecord
 from llem_core.measure.load.steady import evidence, n_points
 from llem_core.measure.result.flops import FlopsEstimator
 from llem_core.measure.result.timeseries import thermal_record
-from llem_core.results.aggregate import Aggregate
-from llem_core.results.latency import LatencyStatistics, latency_statistics
+from llem_core.results.aggregate import Aggregate, latencies
+from llem_core.results.latency import latency_statistics
 from llem_core.results.load import LoadResult, SteadyEvidence, TokenCheck, WindowResult
 from llem_core.results.model import FlopsResult
 from llem_core.results.process import ProcessResult, RequestRecord
@@ -27,8 +26,6 @@ from llem_core.results.process import ProcessResult, RequestRecord
 _SHORTEST_JUDGED_S = 2.0
 _BACKLOG_SHARE = 0.1
 _BACKLOG_LEAST = 4
-_TREND_P = 0.05
-MOST_FAILED = 0.05
 
 
 def aggregate_load(record: LoadRecord, process: ProcessResult) -> Aggregate:
@@ -40,30 +37,30 @@ def aggregate_load(record: LoadRecord, process: ProcessResult) -> Aggregate:
     window = record.window
     due = [r for r in process.requests if r.in_window]
     well = [r for r in due if r.error is None]
-    over = [r for r in process.requests if r.ended_s in window]
-    finished = [r for r in over if r.error is None]
+    prefilled_tokens = sum(r.input_tokens for r in _prefilled(record, process))
     missing = process.times_missing_reason if not any(r.token_times_s for r in well) else None
     if not well:
         missing = "no request that was due in the window was finished"
     return Aggregate(
         started_s=window.started_s,
         ended_s=window.ended_s,
-        input_tokens=sum(r.input_tokens for r in _prefilled(record, process)),
+        input_tokens=prefilled_tokens,
         output_tokens=record.observed.output_tokens(window),
-        padded_tokens=sum(r.input_tokens for r in _prefilled(record, process)),
+        padded_tokens=prefilled_tokens,
         truncated=process.truncated,
-        requests=tuple(finished),
+        requests=tuple(_finished(process, window)),
         failed=tuple(r for r in due if r.error is not None),
-        queue_time=_latency(r.queued_s for r in well),
-        time_to_first_token=_latency(r.time_to_first_token_s for r in well),
-        inter_token_latency=_latency(_between(well)),
-        time_per_output_token=_latency(r.time_per_output_token_s for r in well),
-        end_to_end_latency=_latency(r.end_to_end_s for r in well),
+        **latencies(well),
         times_missing_reason=missing,
         weights_bytes=process.weights_bytes,
         peak_memory_bytes=process.peak_memory_bytes,
         memory_reason=process.memory_reason,
     )
+
+
+def _finished(process: ProcessResult, window: Interval) -> list[RequestRecord]:
+    """Requests that were over in the window, and did not fail."""
+    return [r for r in process.requests if r.error is None and r.ended_s in window]
 
 
 def _prefilled(record: LoadRecord, process: ProcessResult) -> list[RequestRecord]:
@@ -76,17 +73,8 @@ def _prefilled(record: LoadRecord, process: ProcessResult) -> list[RequestRecord
     ]
 
 
-def _between(requests: Sequence[RequestRecord]) -> list[float]:
-    times = (request.token_times_s or () for request in requests)
-    return [b - a for series in times for a, b in itertools.pairwise(series)]
-
-
-def _latency(samples_s: object) -> LatencyStatistics | None:
-    return latency_statistics(s for s in samples_s if s is not None)  # type: ignore[attr-defined]
-
-
 def load_flops(
-    record: LoadRecord, process: ProcessResult, info: ModelInfo, devices: Sequence[object]
+    record: LoadRecord, process: ProcessResult, info: ModelInfo, devices: Sequence[DeviceInfo]
 ) -> FlopsResult:
     """FLOP of the tokens that arrived in the window.
 
@@ -109,7 +97,7 @@ def load_flops(
             [n_out for _, n_out in counts],
             padded_input_tokens=0,
             duration_s=window.duration_s,
-            devices=devices,  # type: ignore[arg-type]
+            devices=devices,
         )
 
     later, earlier = computed(until), computed(before)
@@ -137,7 +125,7 @@ def load_result(
     window, observed, load = record.window, record.observed, record.load
     length_s = window.duration_s
     due = observed.due_within(window)
-    finished = [r for r in process.requests if r.error is None and r.ended_s in window]
+    finished = _finished(process, window)
     whole = observed.points(window, 1)[0]
     judged = _evidence(observed, window)
     backlog = observed.backlog(window.started_s), observed.backlog(window.ended_s)
@@ -181,7 +169,7 @@ def load_result(
         evidence=judged,
         windows=windows,
         energy_per_output_token_cv=_scatter(windows),
-        token_check=_token_check(record, process),
+        token_check=_token_check(record),
         energy_attribution=None if total_j is None else HOW,
     )
 
@@ -247,14 +235,14 @@ def _failures(due: Sequence[Flight], n_unsent: int) -> dict[str, int]:
 def _part(
     record: LoadRecord,
     part: Interval,
-    reading: object,
+    reading: EnergyReading | None,
     devices: UsedDevices,
     whole: RecordedEnergy,
 ) -> WindowResult:
     tokens = record.observed.output_tokens(part)
     energy = whole
     if len(record.parts) > 1:
-        energy = record_energy(reading, whole.reason, devices)  # type: ignore[arg-type]
+        energy = record_energy(reading, whole.reason, devices)
     total_j = None if whole.total_j is None else energy.total_j
     used = {domain.name for domain in whole.used}
     samples = [
@@ -288,7 +276,7 @@ def _chunks(observed: ObservedLoad, window: Interval) -> tuple[int, float | None
     return spread, n_tokens / chunks if chunks else None
 
 
-def _token_check(record: LoadRecord, process: ProcessResult) -> TokenCheck | None:
+def _token_check(record: LoadRecord) -> TokenCheck | None:
     before, after = (
         counters.get("output_tokens")
         for counters in (record.counters_before, record.counters_after)
@@ -297,7 +285,6 @@ def _token_check(record: LoadRecord, process: ProcessResult) -> TokenCheck | Non
         return None
     mine = sum(len(tokens.times_s) for tokens in record.observed.tokens)
     theirs = round(after - before)
-    del process
     return TokenCheck(
         engine_output_tokens=theirs,
         client_output_tokens=mine,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from llem_core.contracts.serving import Chunk
+from llem_core.contracts.sink import LoadPoint
 from llem_core.errors import BackendError
 from llem_core.measure.load.driver import Flight
 from llem_core.results.process import RequestRecord
@@ -85,25 +86,6 @@ def _tokens(flight: Flight, chunks: Sequence[Chunk]) -> ServedTokens:
 
 def _shares(total: int, parts: int) -> list[int]:
     return [total * (i + 1) // parts - total * i // parts for i in range(parts)]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadPoint:
-    """One second of a load, or what is left of it.
-
-    Attributes:
-        time_s: its start (monotonic s).
-        duration_s: its length (s).
-        requests_in_flight: mean of the requests in flight.
-        requests_waiting: mean of those that were due and not sent.
-        output_tokens: output tokens that arrived in it.
-    """
-
-    time_s: float
-    duration_s: float
-    requests_in_flight: float
-    requests_waiting: float
-    output_tokens: int
 
 
 @dataclass(slots=True)

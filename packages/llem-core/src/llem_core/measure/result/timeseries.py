@@ -22,16 +22,27 @@ def label(
     Samples outside the measured window, but within its phase, are the waits for the meter's
     edges: they are labelled ``measure_edge``.
     """
-    starts = [started_s for started_s, _ in history]
-    rows = []
-    for sample in sorted(samples, key=lambda s: (s.time_s, s.domain)):
-        position = bisect.bisect_right(starts, sample.time_s) - 1
-        phase = str(history[max(position, 0)][1]) if history else str(Phase.MEASURE)
-        inside = measured and measured.started_s <= sample.time_s <= measured.ended_s
-        if phase == Phase.MEASURE and not inside:
-            phase = "measure_edge"
-        rows.append(TimeseriesRow(phase, sample))
-    return tuple(rows)
+    edges = None if measured is None else (measured.started_s, measured.ended_s)
+    return tuple(
+        TimeseriesRow(phase_at(sample.time_s, history, edges), sample)
+        for sample in sorted(samples, key=lambda s: (s.time_s, s.domain))
+    )
+
+
+def phase_at(
+    time_s: float, history: Sequence[tuple[float, Phase]], window: tuple[float, float] | None
+) -> str:
+    """The phase that a moment belongs to; ``measure_edge`` beside the window, within its phase.
+
+    Args:
+        time_s: the moment (monotonic s).
+        history: monotonic time at which each step of the experiment began.
+        window: edges of the measured window (monotonic s), if it has any.
+    """
+    position = bisect.bisect_right(history, time_s, key=lambda step: step[0]) - 1
+    phase = str(history[max(position, 0)][1]) if history else str(Phase.MEASURE)
+    inside = window is not None and window[0] <= time_s <= window[1]
+    return "measure_edge" if phase == Phase.MEASURE and not inside else phase
 
 
 def peak_power(samples: Sequence[PowerSample], used: Collection[str]) -> float | None:

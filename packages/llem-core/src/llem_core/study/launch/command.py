@@ -12,22 +12,14 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import wait
 
 from llem_core.contracts.launcher import Launcher, Running
-from llem_core.contracts.messages import (
-    LaunchFailure,
-    LaunchResult,
-    LaunchSuccess,
-    LaunchTask,
-    Message,
-    WarmUp,
-    encode,
-)
+from llem_core.contracts.messages import LaunchFailure, LaunchTask, Message, WarmUp, encode
 from llem_core.elsewhere.place import Command
-from llem_core.events import Event, Phase, PhaseChanged
+from llem_core.events import Event
 from llem_core.inherited import mend_inherited
 from llem_core.processes import CapturedOutput, guard
 from llem_core.study.launch.channel import Inbox
 from llem_core.study.launch.endings import describe_death, oom_kills
-from llem_core.study.launch.worker import log_path
+from llem_core.study.launch.follow import WorkerRun
 
 _LONGEST_WAIT_S = 3600.0
 _ENGINE_FAILED = (125, 126, 127)
@@ -164,17 +156,12 @@ class _Worker:
         return 128 - code if self.command.container is not None and code > 128 else code
 
 
-class CommandRun(Running):
+class CommandRun(WorkerRun):
     """One experiment in its worker."""
 
     def __init__(self, worker: _Worker, task: LaunchTask, grace_s: float) -> None:
+        super().__init__(task, worker.run_id, grace_s)
         self._worker = worker
-        self._grace_s = grace_s
-        self._log = log_path(task)
-        self._phase: Phase | None = None
-        self._result: LaunchResult | None = None
-        self._ended = False
-        self.run_id = worker.run_id
 
     def events(self, timeout_s: float) -> Iterator[Event]:
         """Events until the worker has ended or the time is over."""
@@ -186,30 +173,12 @@ class CommandRun(Running):
                 return
             ends = [*([] if death is None else [death]), *([] if box.ended else [box.fileno()])]
             ready = wait(ends, min(left_s, _LONGEST_WAIT_S))
-            yield from self._take()
+            yield from self._take(box)
             if self._result is not None or box.ended or box.broken or death in ready:
                 # What libraries do at exit must not cost the result, nor hold up the study.
                 self._worker.wait_for_end(0.0 if box.broken else self._grace_s)
-                yield from self._take()
+                yield from self._take(box)
                 self._end()
-
-    def result(self) -> LaunchResult | None:
-        """How it ended; ``None`` while it runs."""
-        return self._result if self._ended else None
-
-    def kill(self) -> None:
-        """End the worker, its container and everything that it started."""
-        if not self._ended:
-            self._end()
-
-    def _take(self) -> Iterator[Event]:
-        for message in self._worker.results.take():
-            if isinstance(message, PhaseChanged):
-                self._phase = message.phase
-            if isinstance(message, Event):
-                yield message
-            elif isinstance(message, LaunchSuccess | LaunchFailure):
-                self._result = message
 
     def _end(self) -> None:
         broken = self._worker.results.broken

@@ -15,21 +15,19 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
-from llem_core.contracts.launcher import Launcher, Running
+from llem_core.contracts.launcher import Launcher
 from llem_core.contracts.messages import (
-    LaunchFailure,
-    LaunchResult,
-    LaunchSuccess,
     LaunchTask,
     WarmUp,
 )
 from llem_core.errors import StudyError
-from llem_core.events import Event, Phase, PhaseChanged
+from llem_core.events import Event
 from llem_core.inherited import mend_inherited
 from llem_core.processes import guard
 from llem_core.study.launch import worker
 from llem_core.study.launch.channel import Inbox, send
 from llem_core.study.launch.endings import describe_death, oom_kills
+from llem_core.study.launch.follow import WorkerRun
 
 _LONGEST_WAIT_S = 3600.0
 _HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -143,17 +141,12 @@ class _Worker:
         return code
 
 
-class SpawnRun(Running):
+class SpawnRun(WorkerRun):
     """One experiment in its spawned process."""
 
     def __init__(self, experiment: _Worker, task: LaunchTask, grace_s: float) -> None:
+        super().__init__(task, str(experiment.pid), grace_s)
         self._worker = experiment
-        self._grace_s = grace_s
-        self._log = worker.log_path(task)
-        self._phase: Phase | None = None
-        self._result: LaunchResult | None = None
-        self._ended = False
-        self.run_id = str(experiment.pid)
 
     def events(self, timeout_s: float) -> Iterator[Event]:
         """Events until the process has ended or the time is over."""
@@ -166,34 +159,15 @@ class SpawnRun(Running):
             boxes = (self._worker.events, self._worker.results)
             open_ends = [box.fileno() for box in boxes if not box.ended]
             ready = wait([death, *open_ends], min(left_s, _LONGEST_WAIT_S))
-            yield from self._take()
+            yield from self._take(*boxes)
             if death in ready:
-                yield from self._take()
+                yield from self._take(*boxes)
                 self._end()
             elif self._result is not None:
                 # What libraries do at exit must not cost the result, nor hold up the study.
                 wait([death], self._grace_s)
-                yield from self._take()
+                yield from self._take(*boxes)
                 self._end()
-
-    def result(self) -> LaunchResult | None:
-        """How it ended; ``None`` while it runs."""
-        return self._result if self._ended else None
-
-    def kill(self) -> None:
-        """SIGKILL to the process and everything that it started."""
-        if not self._ended:
-            self._end()
-
-    def _take(self) -> Iterator[Event]:
-        for message in self._worker.events.take():
-            if isinstance(message, PhaseChanged):
-                self._phase = message.phase
-            if isinstance(message, Event):
-                yield message
-        for message in self._worker.results.take():
-            if isinstance(message, LaunchSuccess | LaunchFailure):
-                self._result = message
 
     def _end(self) -> None:
         broken = self._worker.results.broken
