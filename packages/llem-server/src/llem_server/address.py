@@ -44,13 +44,14 @@ class Address:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is this machine by its address."""
-        if self.host == "localhost":
+        """Whether it is this machine: by its name, or by a number that stays within it."""
+        if self.host in {"localhost", socket.gethostname(), socket.getfqdn()}:
             return True
         try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host in {socket.gethostname(), socket.getfqdn()}
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except OSError:
+            return False
+        return all(ipaddress.ip_address(where[0]).is_loopback for *_, where in found)
 
 
 def address_of(section: ServerConfig, port: int | None = None) -> Address:

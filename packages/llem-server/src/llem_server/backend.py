@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -179,9 +177,6 @@ class ServerBackend(ServingBackend):
                 "The server does not tokenise for others: prompts are sent as they are, and none "
                 "was cut to max_input_tokens."
             )
-        with contextlib.suppress(OSError):
-            if not address.is_local and socket.gethostbyname(address.host).startswith("127."):
-                notes.append(f"{address.host} is this machine by its number.")
         return ModelInfo(
             parameters=None,
             parameters_non_embedding=None,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from llem_core.contracts import BackendSection
+from llem_core.text import is_secret
 from pydantic import Field, model_validator
 
 _OWN_FIELDS = frozenset(
@@ -88,9 +90,27 @@ class ServerConfig(BackendSection):
                 raise ValueError("base_url holds a password; name a variable in api_key_env")
             if "{port}" in self.base_url and self.command is None:
                 raise ValueError("`{port}` in base_url is for a server that command starts")
+        _refuse_secrets(
+            (word.split("=", 1)[0].lstrip("-") for word in self.command or ()), "command"
+        )
+        _refuse_secrets(self.environment, "environment")
         taken = sorted(_OWN_FIELDS & self.extra_body.keys())
         if taken:
             raise ValueError(f"extra_body has {', '.join(taken)}, which llem sets itself")
         if self.chat_template_kwargs and self.api != "chat":
             raise ValueError("chat_template_kwargs is for `api: chat`")
         return self
+
+
+def _refuse_secrets(names: Iterable[str], where: str) -> None:
+    """What a file, a result or a list of processes would show is no place for a key.
+
+    Raises:
+        ValueError: a name is one that holds a secret.
+    """
+    found = next(filter(is_secret, names), None)
+    if found is not None:
+        raise ValueError(
+            f"{where} would show {found} in files and to other users; set a variable in your own "
+            "environment, which the server inherits, and name it in api_key_env"
+        )
