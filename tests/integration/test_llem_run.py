@@ -166,7 +166,11 @@ def test_a_plugin_package_is_found_listed_used_and_validated(
     )
     result = result_of(done)
     assert "there_is_no_such_module" in done.stderr
-    assert result.energy_source == "my_meter"
+    # It measures the processor; the estimate stands beside it, for the memory.
+    assert result.energy_source == "my_meter+codecarbon"
+    assert result.energy_breakdown is not None
+    assert result.energy_breakdown.cpu_j == result.energy_total_j
+    assert result.energy_breakdown.estimated_j > 0
     assert result.energy_total_j is not None
     assert result.energy_adjusted_j is not None
     assert (result.baseline_power_w, result.loaded_baseline_power_w) == pytest.approx((50, 50))

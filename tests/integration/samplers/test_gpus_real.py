@@ -12,7 +12,9 @@ from llem_core.contracts import SamplerSettings
 from llem_energy_nvml.testing import Constant, SimulatedGpu, VirtualClock, simulated_driver
 
 A, B = "GPU-0000000a-0000-0000-0000-000000000000", "GPU-0000000b-0000-0000-0000-000000000000"
-first = SimulatedGpu(curve=Constant(300.0), uuid=A, pids=(2**22 + 1,), throttle=0x4)
+first = SimulatedGpu(
+    curve=Constant(300.0), uuid=A, pids=(2**22 + 1,), throttle=0x4, idle_w=60.0
+)
 second = SimulatedGpu(curve=Constant(60.0), uuid=B, mig=True)
 # Refreshes fall between the moments that the script moves on to.
 for gpu in (first, second):
