@@ -6,6 +6,7 @@ import click
 
 from llem_cli import __version__
 from llem_cli.config import config
+from llem_cli.results.report import report
 from llem_cli.run import run
 
 
@@ -17,3 +18,4 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(config)
+cli.add_command(report)

@@ -1,0 +1,160 @@
+"""What is kept of each run: a few figures, so that ten thousand of them fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llem_core.errors import ConfigError
+from llem_core.files import read_file
+from llem_core.results.experiment import LATENCIES, ExperimentResult
+from llem_core.results.latency import LatencyStatistics
+from llem_core.study.summary.figures import Figures, figures_of
+from pydantic import ValidationError
+
+RESULT = "result.json"
+
+Settings = Mapping[str, str]
+"""Dotted path of each setting to its value as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One experiment that has a result.
+
+    Attributes:
+        folder: its folder.
+        config_hash: names its configuration.
+        cycle: repetition in its study, from 1; ``None`` outside a study.
+        node: where it ran, where a launcher has several nodes.
+        started_at: ISO 8601, UTC.
+        schema_version: that of its file, which may be older than what is read now.
+        model, backend: as configured.
+        devices: names of the devices that it computed on, without their UUIDs.
+        device_ids: the same with their UUIDs.
+        dataset_sha256: names the prompts.
+        scope: kinds of the domains in its energy, such as ``gpu``.
+        figures: what a study needs of it.
+        requests_per_second: finished requests over the window (1/s).
+        mean_power_w: gross energy over the interval read (W).
+        temperature_max_c: highest temperature in the window (°C).
+        throttled: throttle reasons seen in the window.
+        latencies: by name; those that are null are left out.
+        offered_requests_per_second: under an open load or a trace (1/s).
+        load_mode: ``batch`` without a load.
+        n_failed_requests: requests that ended with an error.
+        n_warnings: how many warnings it has.
+    """
+
+    folder: Path
+    config_hash: str
+    cycle: int | None
+    node: str | None
+    started_at: str
+    schema_version: int
+    model: str
+    backend: str
+    devices: tuple[str, ...]
+    device_ids: tuple[str, ...]
+    dataset_sha256: str
+    scope: tuple[str, ...]
+    figures: Figures
+    requests_per_second: float
+    mean_power_w: float | None
+    temperature_max_c: float | None
+    throttled: tuple[str, ...]
+    latencies: Mapping[str, LatencyStatistics]
+    offered_requests_per_second: float | None
+    load_mode: str
+    n_failed_requests: int
+    n_warnings: int
+
+    @property
+    def estimated(self) -> bool:
+        """Whether its energy is an estimate."""
+        return self.figures.energy_method == "estimated"
+
+
+def load(folder: Path) -> ExperimentResult:
+    """Read the ``result.json`` of a run.
+
+    Raises:
+        ConfigError: it is missing, damaged or of a newer version; the message says which.
+    """
+    path = folder / RESULT
+    try:
+        return ExperimentResult.model_validate_json(read_file(path))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        what = f"{place}: {first['msg']}" if place else first["msg"]
+        raise ConfigError(f"{path} is no result that can be read ({what}).") from error
+
+
+def condense(
+    result: ExperimentResult, folder: Path, *, cycle: int | None = None, node: str | None = None
+) -> Run:
+    """Keep of a result what tables and plots over runs need."""
+    record, thermal, load_result = result.model_record, result.thermal, result.load
+    domains = result.energy_breakdown.domains if result.energy_breakdown else []
+    reasons = (thermal.throttle_reasons or {}) if thermal else {}
+    found = {name: getattr(result, name) for name in LATENCIES}
+    return Run(
+        folder=folder,
+        config_hash=result.measurement_config_hash,
+        cycle=cycle,
+        node=node,
+        started_at=result.started_at,
+        schema_version=result.schema_version,
+        model=result.model,
+        backend=result.backend,
+        devices=tuple(_without_uuid(device) for device in record.devices),
+        device_ids=tuple(record.devices),
+        dataset_sha256=result.dataset_sha256,
+        scope=tuple(sorted({domain.kind for domain in domains if domain.used})),
+        figures=figures_of(result),
+        requests_per_second=result.requests_per_second,
+        mean_power_w=result.mean_power_w,
+        temperature_max_c=thermal.temperature_max_c if thermal else None,
+        throttled=tuple(name for name, share in reasons.items() if share),
+        latencies={name: value for name, value in found.items() if value is not None},
+        offered_requests_per_second=load_result.offered_requests_per_second
+        if load_result
+        else None,
+        load_mode=load_result.mode if load_result else "batch",
+        n_failed_requests=result.n_failed_requests,
+        n_warnings=len(result.measurement_warnings),
+    )
+
+
+def settings_of(result: ExperimentResult) -> dict[str, str]:
+    """Every setting of a result by its dotted path; what the engine chose itself is none."""
+    chosen = {name: value for name, value in result.effective_config.items() if name != "effective"}
+    return dict(_flat(chosen, ""))
+
+
+def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for key, inner in value.items():
+        if isinstance(inner, Mapping) and inner:
+            yield from _flat(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", _text(inner)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return str(value)
+
+
+def _without_uuid(device: str) -> str:
+    name, _, rest = device.partition(" (")
+    return name if rest.startswith(("GPU-", "MIG-")) else device
