@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
+from llem_core.config.user import load_user_config
 from llem_core.errors import ConfigError
 from llem_core.files import read_file, write_atomically
 
+from llem_report.facts.document import document
+from llem_report.facts.entries import entries
+from llem_report.facts.plain import plain
 from llem_report.page.html import page
+from llem_report.page.markdown import markdown
+from llem_report.plots.all import draw_all
+from llem_report.sources.detail import choose
 from llem_report.sources.gather import gather
+from llem_report.sources.material import Material
 
-Form = Literal["html", "md", "json"]
 GENERATOR = b'<meta name="generator" content="llem-report'
 _NAME = "report.html"
 
@@ -34,8 +41,7 @@ def write_report(
     Raises:
         ConfigError: a folder without results, or a file that cannot be written.
     """
-    material = gather(folders)
-    text = page(material)
+    text = _text(gather(folders), form)
     if output is None and form != "html":
         return text, None
     target = output or _default(folders)
@@ -46,6 +52,18 @@ def write_report(
             f"the report cannot be written to {target}: {error.strerror}; name another file with "
             "-o FILE."
         ) from error
+
+
+def _text(material: Material, form: str) -> str:
+    found = entries(material)
+    details = choose([(entry.name, entry.runs) for entry in found])
+    drawn = draw_all(material.sources, found, details) if form == "html" else None
+    facts = document(material, found, details, load_user_config().electricity)
+    if drawn is not None:
+        return page(facts, drawn)
+    if form == "md":
+        return markdown(facts)
+    return json.dumps(plain(facts, material.sources), indent=1, ensure_ascii=False)
 
 
 def _default(folders: Sequence[Path]) -> Path:

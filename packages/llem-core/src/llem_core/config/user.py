@@ -15,6 +15,39 @@ from llem_core.contracts.config import StrictModel
 from llem_core.elsewhere.config import EnvironmentConfig
 
 
+class ElectricityConfig(StrictModel):
+    """What a kilowatt-hour stands for where this user measures.
+
+    Reports derive emissions and costs from it; nothing of it enters a result.
+    """
+
+    carbon_intensity_g_per_kwh: float | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="Emissions of the electricity used (g CO2e per kWh); null derives none.",
+    )
+    price_per_kwh: float | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="Price of the electricity used, in `currency` per kWh; null derives none.",
+    )
+    currency: str | None = Field(
+        None,
+        min_length=1,
+        max_length=12,
+        description="What the price is in, such as `EUR`; null leaves it unnamed.",
+    )
+    pue: float = Field(
+        1.0,
+        ge=1,
+        le=10,
+        description="Power usage effectiveness: energy of the whole site over that of its "
+        "computers (dimensionless).",
+    )
+
+
 class UserConfig(StrictModel):
     """Defaults of one user on one machine; every field is optional."""
 
@@ -31,6 +64,11 @@ class UserConfig(StrictModel):
     environments: dict[str, EnvironmentConfig] = Field(
         default_factory=dict,
         description="Environments by name, for all experiments and studies of this user.",
+    )
+
+    electricity: ElectricityConfig | None = Field(
+        None,
+        description="What `llem report` derives emissions and costs from; null derives none.",
     )
 
     def experiment_defaults(self) -> dict[str, Any]:

@@ -38,8 +38,9 @@ def gather(paths: Sequence[Path]) -> Material:
             if found.kind == "study":
                 sources.append(read_study(found.folder))
             else:
-                result = load(found.folder)
-                experiments.append((condense(result, found.folder), settings_of(result)))
+                result, version = load(found.folder)
+                run = condense(result, found.folder, version=version)
+                experiments.append((run, settings_of(result)))
         except ConfigError as error:
             wrong.append(str(error))
     if experiments:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,12 @@ from llem_core.errors import ConfigError
 from llem_core.files import read_file
 from llem_core.results.experiment import LATENCIES, ExperimentResult
 from llem_core.results.latency import LatencyStatistics
+from llem_core.results.migrate import SCHEMA_VERSION
 from llem_core.study.summary.figures import Figures, figures_of
 from pydantic import ValidationError
 
 RESULT = "result.json"
+_VERSION = re.compile(rb'"schema_version":\s*(\d{1,6})')
 
 Settings = Mapping[str, str]
 """Dotted path of each setting to its value as text."""
@@ -37,6 +40,10 @@ class Run:
         dataset_sha256: names the prompts.
         scope: kinds of the domains in its energy, such as ``gpu``.
         figures: what a study needs of it.
+        comparison_share, absolute_share: expanded uncertainties over the gross energy (95 %).
+        tool_version: version of llem that measured it.
+        random_weights: whether its model had random weights.
+        energy_reason: why it has no energy.
         requests_per_second: finished requests over the window (1/s).
         mean_power_w: gross energy over the interval read (W).
         temperature_max_c: highest temperature in the window (°C).
@@ -61,6 +68,11 @@ class Run:
     dataset_sha256: str
     scope: tuple[str, ...]
     figures: Figures
+    comparison_share: float | None
+    absolute_share: float | None
+    tool_version: str
+    random_weights: bool
+    energy_reason: str | None
     requests_per_second: float
     mean_power_w: float | None
     temperature_max_c: float | None
@@ -77,15 +89,19 @@ class Run:
         return self.figures.energy_method == "estimated"
 
 
-def load(folder: Path) -> ExperimentResult:
+def load(folder: Path) -> tuple[ExperimentResult, int]:
     """Read the ``result.json`` of a run.
+
+    Returns:
+        The result, brought up to date, and the version of the schema that it was written with.
 
     Raises:
         ConfigError: it is missing, damaged or of a newer version; the message says which.
     """
     path = folder / RESULT
     try:
-        return ExperimentResult.model_validate_json(read_file(path))
+        content = read_file(path)
+        return ExperimentResult.model_validate_json(content), _written_version(content)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
@@ -95,8 +111,19 @@ def load(folder: Path) -> ExperimentResult:
         raise ConfigError(f"{path} is no result that can be read ({what}).") from error
 
 
+def _written_version(content: bytes) -> int:
+    """The version that stands first in a result's file, before it was brought up to date."""
+    found = _VERSION.search(content[:400])
+    return int(found.group(1)) if found else SCHEMA_VERSION
+
+
 def condense(
-    result: ExperimentResult, folder: Path, *, cycle: int | None = None, node: str | None = None
+    result: ExperimentResult,
+    folder: Path,
+    *,
+    version: int,
+    cycle: int | None = None,
+    node: str | None = None,
 ) -> Run:
     """Keep of a result what tables and plots over runs need."""
     record, thermal, load_result = result.model_record, result.thermal, result.load
@@ -109,7 +136,7 @@ def condense(
         cycle=cycle,
         node=node,
         started_at=result.started_at,
-        schema_version=result.schema_version,
+        schema_version=version,
         model=result.model,
         backend=result.backend,
         devices=tuple(_without_uuid(device) for device in record.devices),
@@ -117,6 +144,11 @@ def condense(
         dataset_sha256=result.dataset_sha256,
         scope=tuple(sorted({domain.kind for domain in domains if domain.used})),
         figures=figures_of(result),
+        comparison_share=_share(result.energy_uncertainty_comparison_j, result.energy_total_j),
+        absolute_share=_share(result.energy_uncertainty_absolute_j, result.energy_total_j),
+        tool_version=result.environment_snapshot.tool_version,
+        random_weights=record.random_weights,
+        energy_reason=result.missing_reason("energy_total_j"),
         requests_per_second=result.requests_per_second,
         mean_power_w=result.mean_power_w,
         temperature_max_c=thermal.temperature_max_c if thermal else None,
@@ -129,6 +161,10 @@ def condense(
         n_failed_requests=result.n_failed_requests,
         n_warnings=len(result.measurement_warnings),
     )
+
+
+def _share(uncertainty_j: float | None, energy_j: float | None) -> float | None:
+    return uncertainty_j / energy_j if uncertainty_j is not None and energy_j else None
 
 
 def settings_of(result: ExperimentResult) -> dict[str, str]:

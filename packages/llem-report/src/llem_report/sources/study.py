@@ -55,13 +55,14 @@ class _Reading:
             return
         try:
             folder = _own_folder(self.folder, entry.result_file)
-            result = _load_own(folder, entry.config_hash)
+            result, version = _load_own(folder, entry.config_hash)
         except ConfigError as error:
             label = self.label(entry.config_hash)
             self.unfinished.append(Unfinished(label, entry.cycle, "unreadable", str(error)))
             self.unreadable.append(str(error))
             return
-        self.runs.append(condense(result, folder, cycle=entry.cycle, node=entry.node))
+        run = condense(result, folder, version=version, cycle=entry.cycle, node=entry.node)
+        self.runs.append(run)
         if entry.config_hash not in self.settings:
             self.settings[entry.config_hash] = settings_of(result)
 
@@ -105,14 +106,14 @@ def read_study(folder: Path) -> Source:
     )
 
 
-def _load_own(folder: Path, config_hash: str) -> ExperimentResult:
-    result = load(folder)
+def _load_own(folder: Path, config_hash: str) -> tuple[ExperimentResult, int]:
+    result, version = load(folder)
     if result.measurement_config_hash != config_hash:
         raise ConfigError(
             f"{folder / RESULT} is of the configuration {result.measurement_config_hash}, not of "
             f"{config_hash}."
         )
-    return result
+    return result, version
 
 
 def _study_result(folder: Path) -> tuple[StudyResult | None, list[str]]:

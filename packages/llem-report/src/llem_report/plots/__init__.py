@@ -1,0 +1,1 @@
+"""Plots, each an SVG with the data that it was drawn from."""
