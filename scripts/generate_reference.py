@@ -43,6 +43,7 @@ STUDY_MEANINGS = {
     ),
     "experiments": ("list of mappings", "Experiments one by one, each over the shared keys."),
     "execution": ("[ExecutionConfig](#execution)", "How the study is run."),
+    "launcher": ("text or null", "`execution.launcher`, said shorter."),
 }
 RUN_COLUMNS = {
     "position": "Place in the study's order, from 1.",

@@ -191,6 +191,7 @@ def test_a_lost_node_is_that_runs_failure_and_resuming_takes_it_elsewhere(
     content = study(
         sweep={"max_output_tokens": [2, 3]},
         patient={"notes": str(seen), "until": str(tmp_path / "go")},
+        retries=0,
     )
     try:
         with started(content, tmp_path) as head:
@@ -208,6 +209,57 @@ def test_a_lost_node_is_that_runs_failure_and_resuming_takes_it_elsewhere(
     finally:
         cluster("start-node", "n2")
         until(lambda: cluster.ask("sinfo", "-h", "-t", "idle", "-o", "%D") == "2")
+
+
+@pytest.mark.full
+def test_a_run_whose_node_is_lost_is_tried_again_on_another_one(
+    tmp_path: Path, study: Study, cluster: Cluster
+) -> None:
+    (seen := tmp_path / "seen").mkdir()
+    content = study(
+        sweep={"max_output_tokens": [2, 3]},
+        patient={"notes": str(seen), "until": str(tmp_path / "go")},
+    )
+    try:
+        with started(content, tmp_path) as head:
+            until(lambda: len(notes(seen)) == 2)
+            cluster("stop-node", "n2")
+            (tmp_path / "go").touch()
+            assert head.wait(180) == 0
+        entries = sorted(load_manifest(folder_of(tmp_path / "out")).runs(), key=lambda e: e.attempt)
+        assert [(e.status, e.attempt, e.node) for e in entries] == [
+            ("completed", 1, "n1"),
+            ("completed", 2, "n1"),
+        ]
+        assert (entries[1].retried_after or "").startswith("NodeLost: job ")
+        assert cluster.jobs == []
+    finally:
+        cluster("start-node", "n2")
+        until(lambda: cluster.ask("sinfo", "-h", "-t", "idle", "-o", "%D") == "2")
+
+
+def test_an_interrupt_leaves_the_jobs_where_that_is_asked_for(
+    tmp_path: Path, study: Study, cluster: Cluster
+) -> None:
+    (seen := tmp_path / "seen").mkdir()
+    content = study(
+        sweep={"max_output_tokens": [2, 3]},
+        patient={"notes": str(seen), "until": str(tmp_path / "go")},
+    )
+    with started(content, tmp_path, "--on-interrupt", "leave") as head:
+        until(lambda: len(notes(seen)) == 2)
+        head.send_signal(signal.SIGTERM)
+        assert head.wait(60) == 143
+    assert len(cluster.jobs) == 2
+    manifest = load_manifest(folder_of(tmp_path / "out"))
+    assert (manifest.status, len(running(tmp_path))) == ("interrupted", 2)
+    (tmp_path / "go").touch()
+    with started(content, tmp_path, "--resume") as head:
+        assert head.wait(60) == 0
+    entries = list(load_manifest(folder_of(tmp_path / "out")).runs())
+    assert [(e.status, e.attempt) for e in entries] == [("completed", 1)] * 2
+    assert len(notes(seen)) == 2
+    assert cluster.jobs == []
 
 
 class started:

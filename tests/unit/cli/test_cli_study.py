@@ -119,6 +119,7 @@ class TestExecution:
             "experiment_timeout_seconds": 90,
             "max_experiments": 9,
             "block": None,
+            "retries": None,
             "launcher": "local",
             "resources": {"gpus": None, "cpus": None, "memory_gib": None},
         }

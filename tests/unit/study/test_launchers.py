@@ -121,7 +121,8 @@ def test_one_slot_takes_one_run_after_another(tmp_path: Path) -> None:
 
 
 def test_a_lost_node_is_that_runs_failure_alone(tmp_path: Path) -> None:
-    result, _ = take(study_from(content(4)), tmp_path, QueueLauncher(slots=2, lost=(2,)))
+    study = study_from(content(4, retries=0))
+    result, _ = take(study, tmp_path, QueueLauncher(slots=2, lost=(2,)))
     assert (result.summary.n_completed, result.summary.n_failed) == (3, 1)
     (failed,) = [e for e in load_manifest(tmp_path).runs() if e.status == "failed"]
     assert failed.error == "NodeLost: the node of job-2 is gone"

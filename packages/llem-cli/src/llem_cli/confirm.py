@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from typing import TYPE_CHECKING, Literal
 
 import click
 from llem_core.config.study import StudyConfig
@@ -13,6 +15,11 @@ from llem_core.units import format_duration
 from llem_cli.show.output import note
 from llem_cli.show.study_summary import runs_of
 from llem_cli.show.table import counted
+
+if TYPE_CHECKING:
+    from llem_core.study.take import OnInterrupt
+
+    from llem_cli.show.study_progress import StudyProgress
 
 
 def wall_time(estimate: StudyEstimate) -> str:
@@ -57,6 +64,31 @@ def confirm(study: StudyConfig, n_left: int, estimate: StudyEstimate, *, yes: bo
     if not agreed:
         note("Nothing was run.")
     return agreed
+
+
+def on_interrupt(choice: str | None, progress: StudyProgress) -> OnInterrupt:
+    """What becomes of jobs that would go on without this process, asked when it is interrupted.
+
+    Args:
+        choice: ``cancel`` or ``leave``; ``None`` to ask after Ctrl+C on a terminal, and to cancel
+            where nobody can be asked.
+        progress: the display, which is told what was chosen.
+    """
+
+    def decide(n_runs: int, signal_number: int | None) -> Literal["cancel", "leave"]:
+        leave = choice == "leave"
+        if choice is None and signal_number == signal.SIGINT and _can_ask():
+            progress.clear()
+            were = "1 run is" if n_runs == 1 else f"{n_runs} runs are"
+            note(f"{were} under way, and can go on: --resume finds what is left again.")
+            try:
+                leave = not click.confirm("Cancel what is under way?", default=True, err=True)
+            except click.Abort:  # a second Ctrl+C, or the terminal went away
+                leave = False
+        progress.n_left = n_runs if leave else 0
+        return "leave" if leave else "cancel"
+
+    return decide
 
 
 def _can_ask() -> bool:

@@ -45,6 +45,8 @@ class Request:
         as_json: whether to print JSON in place of the summary.
         quiet: whether to print nothing but the summary and errors.
         verbose: whether to print each step.
+        on_interrupt: ``cancel`` or ``leave`` jobs that would go on without this process; ``None``
+            to ask where there is somebody.
     """
 
     config: str | None
@@ -55,6 +57,7 @@ class Request:
     as_json: bool
     quiet: bool
     verbose: bool
+    on_interrupt: str | None = None
 
     def is_study(self, document: Document | None, flags: Flags) -> bool:
         """Whether a study is asked for; an experiment has none of a study's keys.

@@ -53,6 +53,12 @@ if TYPE_CHECKING:
     metavar="[DIR]",
     help="Go on with the study in DIR, or with the latest one; CONFIG may be left out.",
 )
+@click.option(
+    "--on-interrupt",
+    type=click.Choice(["cancel", "leave"]),
+    help="What Ctrl+C does with jobs that would go on without this process.  [default: ask on a "
+    "terminal, else cancel]",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before a study of many runs.")
 @click.option("--dry-run", is_flag=True, help="Check everything, load and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON and nothing else.")
@@ -65,6 +71,7 @@ def run(
     config: str | None,
     output: Path | None,
     resume: str | None,
+    on_interrupt: str | None,
     yes: bool,
     dry_run: bool,
     as_json: bool,
@@ -87,7 +94,7 @@ def run(
     from llem_cli.options import Flags, Request
     from llem_cli.show.output import stdout_reserved, write_result
 
-    request = Request(config, output, resume, yes, dry_run, as_json, quiet, verbose)
+    request = Request(config, output, resume, yes, dry_run, as_json, quiet, verbose, on_interrupt)
     flags = Flags(**settings)
     with stdout_reserved():
         code, text = _perform(request.with_file_of_resume(), flags, invocation)

@@ -9,7 +9,7 @@ from typing import Any
 from llem_core.config.yaml import Document
 from llem_core.study.preflight import StudyReport, check_study
 
-from llem_cli.confirm import confirm
+from llem_cli.confirm import confirm, on_interrupt
 from llem_cli.invocation import FAILED, USAGE, Invocation
 from llem_cli.options import Flags, Request
 from llem_cli.show.output import relative
@@ -82,7 +82,10 @@ def _run(request: Request, target: Target, invocation: Invocation) -> tuple[int,
 
     with StudyProgress(request.quiet, request.verbose, invocation.interruption) as progress:
         try:
-            result = run_checked_study(target.study, target.output, target.directory, progress)
+            decide = on_interrupt(request.on_interrupt, progress)
+            result = run_checked_study(
+                target.study, target.output, target.directory, progress, decide
+            )
         except BaseException:
             invocation.hint = _how_to_go_on(progress)
             raise
@@ -102,9 +105,13 @@ def _how_to_go_on(progress: Any) -> str:
     if progress.directory is None or not Path(progress.directory).exists():
         return ""
     folder = shlex.quote(relative(Path(progress.directory)))
+    left = ""
+    if progress.n_left:
+        what = "run goes" if progress.n_left == 1 else "runs go"
+        left = f"; {progress.n_left} {what} on, and will be found again"
     return (
         f"{progress.n_completed} of {counted(progress.n_runs, 'run')} are completed, and kept in "
-        f"{folder}. Go on with: llem run --resume {folder}"
+        f"{folder}{left}. Go on with: llem run --resume {folder}"
     )
 
 

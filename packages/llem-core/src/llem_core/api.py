@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.loader import (
@@ -32,6 +32,7 @@ from llem_core.study.in_process import InProcessRunner, SavedExperiment
 from llem_core.study.preflight import check_study
 from llem_core.study.record.resume import resume_study
 from llem_core.study.runner import StudyRunner
+from llem_core.study.take import OnInterrupt
 
 
 def run_experiment(
@@ -94,6 +95,7 @@ def run_study(
     gaps: bool = True,
     listener: Listener | None = None,
     launcher: Launcher | None = None,
+    on_interrupt: Literal["cancel", "leave"] = "cancel",
 ) -> StudyResult:
     """Run a study: every experiment in every cycle, each in a fresh process of its own.
 
@@ -122,6 +124,8 @@ def run_study(
         gaps: whether to keep the pauses that the study asks for.
         listener: is told of events while it runs.
         launcher: gives each experiment its process; by default a fresh spawned one.
+        on_interrupt: whether an interruption cancels runs that could go on without this process,
+            such as jobs of a cluster, or leaves them for ``resume`` to find.
 
     Returns:
         The study's result. A run that failed is counted in it and raises nothing.
@@ -136,12 +140,22 @@ def run_study(
     output = load_user_config().output if output_dir is None else Path(output_dir)
     wanted = None if config is None else _as_study(config)
     study, directory = _begin(wanted, output, resume)
-    runner = StudyRunner(study, directory, launcher=launcher, listener=listener, gaps=gaps)
+    runner = StudyRunner(
+        *(study, directory),
+        launcher=launcher,
+        listener=listener,
+        gaps=gaps,
+        on_interrupt=on_interrupt,
+    )
     return _run(study, runner)
 
 
 def run_checked_study(
-    study: StudyConfig, output: Path, directory: Path | None, listener: Listener | None = None
+    study: StudyConfig,
+    output: Path,
+    directory: Path | None,
+    listener: Listener | None = None,
+    on_interrupt: Literal["cancel", "leave"] | OnInterrupt = "cancel",
 ) -> StudyResult:
     """Run a study, or go on with one, for which ``check_study`` has found no problem.
 
@@ -150,13 +164,16 @@ def run_checked_study(
         output: folder in which a new study's own folder is made.
         directory: folder of the study to go on with; ``None`` for a new one.
         listener: is told of events while it runs.
+        on_interrupt: what becomes of runs that can go on without this process; see
+            ``StudyRunner``.
 
     Raises:
         StudyError: the study cannot start, go on or resume.
         KeyboardInterrupt: it was interrupted; it can be resumed.
     """
     directory = new_study_folder(output, study.name) if directory is None else directory
-    return _run(study, StudyRunner(study, directory, listener=listener))
+    runner = StudyRunner(study, directory, listener=listener, on_interrupt=on_interrupt)
+    return _run(study, runner)
 
 
 def run_and_save(

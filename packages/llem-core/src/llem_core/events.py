@@ -214,6 +214,26 @@ class RunEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RunRetried(Event):
+    """A run failed for a reason that may not be there next time, and will be tried again.
+
+    Attributes:
+        position, n_runs, cycle, label: as in ``RunStarted``.
+        attempt: the try that failed, from 1.
+        node: where it was, if known.
+        error: why it failed: type and message.
+    """
+
+    position: int
+    n_runs: int
+    cycle: int
+    label: str
+    attempt: int
+    node: str | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class GapProgress(Event):
     """A pause between two runs goes on; emitted about once a second.
 

@@ -36,6 +36,7 @@ _HOW = {
         "looked, and this cluster keeps no accounts that would say how",
     ),
 }
+_TRANSIENT = frozenset({"NodeLost", "Preempted", "TimeLimit", "JobLost"})
 
 
 def describe_end(
@@ -55,7 +56,7 @@ def describe_end(
     message = f"job {job_id}{node}{where}: {how.format(node=state.node or 'of unknown name')}"
     if state.reason and state.name not in {"COMPLETED", GONE}:
         message += f" (SLURM's reason: {state.reason})"
-    return LaunchFailure(kind, message, tail(logs), phase)
+    return LaunchFailure(kind, message, tail(logs), phase, kind in _TRANSIENT)
 
 
 def tail(logs: list[Path]) -> str | None:

@@ -30,6 +30,10 @@ from llem_slurm.submission import SubmissionError, same_job, submit
 _SILENCE_LIMIT_S = 300.0
 _AGAIN_S = 30.0
 _LAST_WAIT_S = 30.0
+_NOT_ALONE = (
+    "The run did not have its node alone (execution.slurm.exclusive is false): other jobs, this "
+    "study's own among them, may be in its times and in its energy."
+)
 
 
 class SlurmLauncher(Launcher):
@@ -40,9 +44,12 @@ class SlurmLauncher(Launcher):
     """
 
     isolation = "a SLURM job of its own for each experiment"
+    retries = 1
+    outlives_study = True
 
     def __init__(self, section: SlurmConfig) -> None:
         self.slots = section.jobs
+        self.warning = None if section.exclusive else _NOT_ALONE
         self._section = section
         self._study: tuple[Mailboxes, Queue] | None = None
         self._runs: dict[str, SlurmRun] = {}

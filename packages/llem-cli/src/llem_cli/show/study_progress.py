@@ -16,6 +16,7 @@ from llem_core.events import (
     PluginFailed,
     RunEnded,
     RunMoved,
+    RunRetried,
     RunStarted,
     StudyFailed,
     StudyStarted,
@@ -51,6 +52,7 @@ class StudyProgress(OnLiveLine):
         directory: the study's folder; ``None`` before it has started.
         n_completed: runs with a result, those of an earlier start included.
         n_runs: runs in all.
+        n_left: runs that go on after the study was interrupted.
         failures: the runs of this start that have no result.
     """
 
@@ -75,7 +77,7 @@ class StudyProgress(OnLiveLine):
         self._waiting: set[int] = set()
         self.directory: str | None = None
         self.n_completed = 0
-        self.n_runs = 0
+        self.n_runs = self.n_left = 0
         self.failures: list[RunEnded] = []
 
     def __call__(self, event: Event, /) -> None:
@@ -84,7 +86,7 @@ class StudyProgress(OnLiveLine):
         Raises:
             KeyboardInterrupt: Ctrl+C was pressed, and a library swallowed it.
         """
-        if not isinstance(event, RunEnded | StudyFailed):
+        if not isinstance(event, RunEnded | RunRetried | StudyFailed):
             self._interruption.raise_if_any()
         if isinstance(event, StudyStarted):
             self._study_started(event)
@@ -92,6 +94,8 @@ class StudyProgress(OnLiveLine):
             self._run_started(event)
         elif isinstance(event, RunMoved):
             self._run_moved(event)
+        elif isinstance(event, RunRetried):
+            self._run_retried(event)
         elif isinstance(event, RunEnded):
             self._run_ended(event)
         elif isinstance(event, GapProgress):
@@ -131,6 +135,17 @@ class StudyProgress(OnLiveLine):
                 self._leave(f"{waits}  {one_line(event.label)}")
             self._waiting.add(event.position)
             self._show(f"{event.run_id} is queued: {event.waits_for}")
+
+    def _run_retried(self, event: RunRetried) -> None:
+        place = f"{_place(event.position, event.n_runs)} cycle {event.cycle}"
+        told = f"{place}  attempt {event.attempt} failed, and is tried again"
+        for line in self._fitted(told, event.label, event.error):
+            self._leave(line)
+        self._show("")
+
+    def clear(self) -> None:
+        """Take the live line away, so that something else can be written."""
+        self._line.show("")
 
     def _run_ended(self, event: RunEnded) -> None:
         self._ended += 1

@@ -106,9 +106,16 @@ class ExecutionConfig(StrictModel):
         "compared on the same one; `none` does not. By default `node` where the launcher has more "
         "than one slot and the study more than one cycle.",
     )
+    retries: Annotated[int, Field(strict=True, ge=0, le=100)] | None = Field(
+        None,
+        description="How often a run is tried again that failed for a reason which may not be "
+        "there next time: its node was lost, it was preempted, killed from outside, or out of "
+        "time. By default 0 on this machine and 1 on a cluster.",
+    )
     launcher: str = Field(
         DEFAULT_LAUNCHER,
-        description="What gives each run its process; `local` is a fresh process of this machine.",
+        description="What gives each run its process; `local` is a fresh process of this machine. "
+        "A study file may have it at its top level, too.",
     )
     resources: ResourcesConfig = Field(
         default_factory=ResourcesConfig, description="What each run asks of the launcher."

@@ -265,7 +265,7 @@ def merged_execution(documents: Sequence[Document]) -> dict[str, Any]:
     """
     merged: dict[str, Any] = {}
     for document in documents:
-        execution = document.content.get("execution")
+        execution = _with_launcher(document)
         if execution is None:
             continue
         if not isinstance(execution, Mapping):
@@ -277,8 +277,24 @@ def merged_execution(documents: Sequence[Document]) -> dict[str, Any]:
     return merged
 
 
+def _with_launcher(document: Document) -> Any:
+    """``execution`` of a document, a ``launcher`` at its top level among it."""
+    execution = document.content.get("execution")
+    launcher = document.content.get("launcher")
+    if launcher is None or not isinstance(execution, Mapping | None):
+        return execution
+    inner = (execution or {}).get("launcher", launcher)
+    if inner != launcher:
+        raise ConfigError(
+            f"{document.place(('launcher',))}: launcher is {launcher!r}, and execution.launcher is "
+            f"{inner!r}; name one launcher, in one of the two places."
+        )
+    return {**(execution or {}), "launcher": launcher}
+
+
 def _of_experiments(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if key not in {"name", "execution"}}
+    not_theirs = {"name", "execution", "launcher"}
+    return {key: value for key, value in fields.items() if key not in not_theirs}
 
 
 def _base(document: Document) -> Document | None:

@@ -118,5 +118,9 @@ _STUDY_FIELDS = {
         "description": "Experiments, each by the fields in which it differs from the shared ones.",
     },
     "execution": {"$ref": "#/$defs/ExecutionConfig"},
+    "launcher": {
+        "type": ["string", "null"],
+        "description": "What gives each run its process: execution.launcher, said shorter.",
+    },
 }
 """Keys of a study file that no experiment file has; what they refer to is in ``study_schema``."""

@@ -16,7 +16,7 @@ from llem_core.contracts.config import StrictModel
 from llem_core.elsewhere.config import EnvironmentConfig
 from llem_core.text import short_hash
 
-STUDY_KEYS = frozenset({"name", "base", "sweep", "experiments", "execution"})
+STUDY_KEYS = frozenset({"name", "base", "sweep", "experiments", "execution", "launcher"})
 """Keys of a study file that no experiment file has."""
 
 

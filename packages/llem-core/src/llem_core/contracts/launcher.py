@@ -141,10 +141,19 @@ class Launcher(ABC):
         isolation: how each experiment is given its process, for the study's protocol.
         slots: experiments that may run at the same time, at least 1. More than one must never
             share a device, nor measure on one machine by default.
+        retries: how often a run is tried again after a failure that ``is_transient``, where
+            ``execution.retries`` does not say.
+        outlives_study: whether its runs go on when the study's process is gone, so that ``attach``
+            finds them; then a study that is interrupted may leave them.
+        warning: what every result has to say of how runs are placed, such as that two of them
+            share a machine; ``None`` where there is nothing.
     """
 
     isolation: str = "unknown"
     slots: int = 1
+    retries: int = 0
+    outlives_study: bool = False
+    warning: str | None = None
 
     @abstractmethod
     def start(self, task: LaunchTask) -> Running:

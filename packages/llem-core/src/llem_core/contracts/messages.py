@@ -54,6 +54,7 @@ class LaunchTask:
             study starts them one after another. ``None`` where it may run anywhere.
         node: the node that earlier runs of its block were on; a launcher with nodes starts it
             there. ``None`` where there were none, or where it must find another one.
+        warnings: what its launcher has to say of the place; they stand in its result.
     """
 
     config_hash: str
@@ -64,6 +65,7 @@ class LaunchTask:
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
     block: str | None = None
     node: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,20 @@ class LaunchFailure:
         message: one paragraph: what is wrong, where, and what to do about it.
         traceback: where it happened, cut to its end; ``None`` where nobody knows.
         phase: the step that it happened in, if known.
+        is_transient: whether the same run may well succeed at another time or place: its node was
+            lost, it was preempted, its time was over. ``execution.retries`` counts for these.
     """
 
     error_type: str
     message: str
     traceback: str | None = None
     phase: Phase | None = None
+    is_transient: bool = False
+
+    @property
+    def told(self) -> str:
+        """Type and message, as people read them."""
+        return f"{self.error_type}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,10 +112,13 @@ class ActiveRun:
         text = json.dumps(dataclasses.asdict(failure), indent=1) + "\n"
         # On a full disk the manifest's line has to do.
         with contextlib.suppress(OSError):
-            write_atomically(
-                self._folder.with_name(f"{self._folder.name}.error.json"), text.encode()
-            )
+            write_atomically(self._beside("error.json"), text.encode())
         return failure
+
+    def set_aside(self, attempt: int) -> None:
+        """Keep what is known of the failure, as the run is tried again."""
+        with contextlib.suppress(OSError):
+            self._beside("error.json").replace(self._beside(f"attempt-{attempt}.error.json"))
 
     def abandon(self) -> None:
         """The study ends in the middle of it: kill it."""
@@ -131,7 +134,10 @@ class ActiveRun:
 
     @property
     def _log(self) -> Path:
-        return Path(self._task.directory) / f"{self._task.folder}.log"
+        return self._beside("log")
+
+    def _beside(self, what: str) -> Path:
+        return self._folder.with_name(f"{self._folder.name}.{what}")
 
     def _left_s(self) -> float:
         if self._running_since_s is None:

@@ -21,9 +21,13 @@ class Interrupts:
     Where the program has a handler of its own, that is called in its place. A signal that would
     have ended the process at once ends it after the block. Outside the main thread, where
     Python has no signals, nothing happens.
+
+    Attributes:
+        number: the signal that was acted on last; ``None`` until there was one.
     """
 
     def __init__(self) -> None:
+        self.number: int | None = None
         self._before: dict[int, Any] = {}
         self._shields = 0
         self._leaving = False
@@ -65,6 +69,15 @@ class Interrupts:
                 number, self._waiting = self._waiting, None
                 self._act(number, None)
 
+    @contextlib.contextmanager
+    def heeded(self) -> Iterator[None]:
+        """Within the block, which follows a first signal, a second one is acted on at once."""
+        self._leaving = False
+        try:
+            yield
+        finally:
+            self._leaving = True
+
     def _take(self, number: int, frame: FrameType | None) -> None:
         if self._shields or self._leaving:
             self._waiting = number
@@ -73,6 +86,7 @@ class Interrupts:
 
     def _act(self, number: int, frame: FrameType | None) -> None:
         before = self._before[number]
+        self.number = number
         self._leaving = True
         if callable(before):
             before(number, frame)

@@ -52,3 +52,8 @@ class Order:
     def end(self, index: int) -> None:
         """This run has ended."""
         self._active.discard(self._runs[index].cycle)
+
+    def again(self, index: int) -> None:
+        """This run has ended, and is the first to be taken again."""
+        self.end(index)
+        self._left.insert(0, index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.study import StudyConfig
@@ -18,7 +19,7 @@ from llem_core.study.interrupts import Interrupts
 from llem_core.study.launch.environments import with_environments
 from llem_core.study.plan import PlannedRun, apply_cycles
 from llem_core.study.record.checkpoint import open_study
-from llem_core.study.take import RunTaker, task_of
+from llem_core.study.take import OnInterrupt, RunTaker, task_of
 
 
 class StudyRunner:
@@ -35,6 +36,9 @@ class StudyRunner:
             ``execution.launcher`` names.
         listener: is told of the events of the study and of its experiments.
         gaps: whether to keep the pauses that the study asks for.
+        on_interrupt: what becomes of runs that can go on without this process, when the study is
+            interrupted: ``cancel``, ``leave`` (``attach`` finds them when it is resumed), or a
+            function that is given their number and the signal, and says which.
     """
 
     def __init__(
@@ -45,12 +49,14 @@ class StudyRunner:
         launcher: Launcher | None = None,
         listener: Listener | None = None,
         gaps: bool = True,
+        on_interrupt: Literal["cancel", "leave"] | OnInterrupt = "cancel",
     ) -> None:
         # The record says what was done, so pauses that are left out are none.
         self._study = study if gaps else _without_gaps(study)
         self._directory = directory
         self._launcher = launcher
         self._listener = listener
+        self._on_interrupt = on_interrupt
 
     def run(self) -> StudyResult:
         """Run what is left, and write ``study_result.json``.
@@ -82,8 +88,15 @@ class StudyRunner:
             writer = open_study(study, directory, runs, self._launcher_name, attach)
             tell = tell_plugins_and(self._listener)
             warnings = () if lock.warning is None else (lock.warning,)
-            taker = RunTaker(study, runs, writer, launcher, tell, interrupts, attached, warnings)
+            taker = RunTaker(
+                *(study, runs, writer, launcher, tell, interrupts, attached, warnings),
+                self._decide,
+            )
             return taker.run()
+
+    def _decide(self, n_runs: int, signal_number: int | None) -> Literal["cancel", "leave"]:
+        given = self._on_interrupt
+        return given(n_runs, signal_number) if callable(given) else given
 
     @property
     def _launcher_name(self) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,16 +16,7 @@ from llem_core.config.study import StudyConfig
 from llem_core.contracts.launcher import Launcher, Running
 from llem_core.contracts.messages import LaunchFailure, LaunchTask
 from llem_core.errors import StudyError
-from llem_core.events import (
-    Listener,
-    RunEnded,
-    RunMoved,
-    RunStarted,
-    RunStatus,
-    StudyFailed,
-    StudyFinished,
-    StudyStarted,
-)
+from llem_core.events import Listener, StudyFailed, StudyFinished
 from llem_core.results.study import StudyResult
 from llem_core.study.active import ActiveRun
 from llem_core.study.deliver import deliver_study
@@ -41,9 +33,15 @@ from llem_core.study.summary.collect import (
     finished_study,
 )
 from llem_core.study.summary.figures import Figures
+from llem_core.study.telling import Telling
 from llem_core.text import now
 
+OnInterrupt = Callable[[int, int | None], Literal["cancel", "leave"]]
+"""Says what becomes of runs that can go on without the study's process: their number, and the
+signal that interrupted it."""
+
 _SLICE_S = 0.2
+_MOST_TOLD = 5
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +71,8 @@ class RunTaker:
         interrupts: what keeps signals out while a state is being noted.
         attached: runs of an earlier start that the launcher has found again.
         warnings: on the study's folder, for its result.
+        on_interrupt: asked when the study is interrupted while runs are under way that would
+            outlive it; by default they are cancelled.
     """
 
     def __init__(
@@ -85,17 +85,22 @@ class RunTaker:
         interrupts: Interrupts,
         attached: Mapping[tuple[str, int], Running] | None = None,
         warnings: Sequence[str] = (),
+        on_interrupt: OnInterrupt = lambda *_: "cancel",
     ) -> None:
         self._study = study
         self._runs = runs
         self._writer = writer
         self._directory: Path = writer.path.parent
         self._launcher = launcher
-        self._tell = listener
+        self._tell = Telling(study, len(runs), listener)
+        self._on_interrupt = on_interrupt
         self._interrupts = interrupts
         self._attached = dict(attached or {})
         self._services = StudyServices(study)
         self._warnings = warnings
+        asked = study.execution.retries
+        self._retries = launcher.retries if asked is None else asked
+        self._retried: Counter[tuple[str, int]] = Counter()
         self._figures: dict[tuple[str, int], Figures] = {}
         todo = {run.key: run for run in runs if writer.entry(*run.key).status == "pending"}
         again = [run for run in runs if run.key in self._attached]
@@ -110,7 +115,8 @@ class RunTaker:
     def run(self) -> StudyResult:
         """Take all runs, then assemble and deliver the study's result."""
         try:
-            self._tell(self._started())
+            n_completed = len(self._runs) - len(self._todo)
+            self._tell.study_started(n_completed, str(self._directory))
             if self._todo:
                 self._services.start()
             while self._order or self._busy:
@@ -120,11 +126,13 @@ class RunTaker:
             return self._finish()
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
+            leave = interrupted and self._asked_to_leave()
             with self._interrupts.shielded():
-                self._abandon()
-                self._writer.finish("interrupted" if interrupted else "failed")
+                left = self._left() if leave else []
+                self._abandon(left)
+                self._writer.finish("interrupted" if interrupted else "failed", left)
                 message = str(error) or ("interrupted" if interrupted else "")
-                self._tell(StudyFailed(self._design, type(error).__name__, message))
+                self._tell.listener(StudyFailed(self._design, type(error).__name__, message))
             raise
         finally:
             with self._interrupts.shielded():
@@ -138,17 +146,6 @@ class RunTaker:
     @property
     def _busy(self) -> list[_Slot]:
         return [slot for slot in self._slots if slot.active is not None]
-
-    def _started(self) -> StudyStarted:
-        return StudyStarted(
-            config_hash=self._design,
-            name=self._study.name,
-            n_configurations=len(self._study.experiments),
-            n_cycles=self._study.execution.n_cycles,
-            n_runs=len(self._runs),
-            n_completed=len(self._runs) - len(self._todo),
-            directory=str(self._directory),
-        )
 
     def _step(self) -> None:
         """Start what may start, wait until something may, or follow what has been started."""
@@ -168,15 +165,16 @@ class RunTaker:
         if choices and gap is not None and not busy:
             with self._interrupts.shielded():
                 self._launcher.warm_up(self._todo[index].config.backend)
-            pause(gap, self._design, self._tell, spent_s=spent_s)
+            pause(gap, self._design, self._tell.listener, spent_s=spent_s)
             self._order.take(index)
             self._start([(slot, index)])
             return
         alone = len(busy) == 1 and not choices
         for slot in busy:
             assert slot.active is not None
-            over = slot.active[1].follow(math.inf if alone else _SLICE_S / len(busy), self._tell)
-            self._tell_place(slot.active[1])
+            wait_s = math.inf if alone else _SLICE_S / len(busy)
+            over = slot.active[1].follow(wait_s, self._tell.listener)
+            self._tell.moved(slot.active[1])
             if over:
                 self._end(slot)
 
@@ -194,24 +192,6 @@ class RunTaker:
             and (index := self._order.pick(slot.last)) is not None
         ]
 
-    def _tell_place(self, active: ActiveRun) -> None:
-        place = active.moved()
-        if place is None:
-            return
-        planned = active.planned
-        self._tell(
-            RunMoved(
-                config_hash=planned.config_hash,
-                position=planned.position,
-                n_runs=len(self._runs),
-                cycle=planned.cycle,
-                label=self._study.label(planned.config_hash),
-                run_id=active.run_id,
-                node=place[0],
-                waits_for=place[1],
-            )
-        )
-
     def _rest(self, slot: _Slot, index: int) -> tuple[Gap | None, float]:
         """The pause between the slot's last run and this one, and what has passed of it (s)."""
         if slot.last is None:
@@ -227,7 +207,8 @@ class RunTaker:
             planned = self._todo[index]
             task = self._task(planned)
             again = self._attached.pop(planned.key, None)
-            self._tell_start(planned, is_new=again is None)
+            attempt = self._writer.entry(*planned.key).attempt + (again is None)
+            self._tell.started(planned, attempt)
             if again is None:
                 fresh.append((slot, index, task))
             else:
@@ -245,20 +226,9 @@ class RunTaker:
         return dataclasses.replace(
             task_of(self._study, planned, self._directory, len(self._runs)),
             services=self._services.facts,
+            warnings=() if self._launcher.warning is None else (self._launcher.warning,),
             block=f"cycle-{planned.cycle}" if self._blocked else None,
             node=self._nodes.get(planned.cycle) if self._blocked else None,
-        )
-
-    def _tell_start(self, planned: PlannedRun, *, is_new: bool) -> None:
-        self._tell(
-            RunStarted(
-                config_hash=planned.config_hash,
-                position=planned.position,
-                n_runs=len(self._runs),
-                cycle=planned.cycle,
-                label=self._study.label(planned.config_hash),
-                attempt=self._writer.entry(*planned.key).attempt + is_new,
-            )
         )
 
     def _launch(self, tasks: Sequence[LaunchTask]) -> Sequence[Running]:
@@ -271,54 +241,78 @@ class RunTaker:
             ) from error
 
     def _end(self, slot: _Slot) -> None:
-        """Note how a run ended, and tell it."""
+        """Note how a run ended, and tell it; one that may do better next time is taken again."""
         assert slot.active is not None
         index, active = slot.active
+        key = active.planned.key
         with self._interrupts.shielded():
             ended = active.end()
         with self._interrupts.shielded():
             settled = active.settle(ended)
-            key, node = active.planned.key, active.node
-            if isinstance(settled, LaunchFailure):
-                told = f"{settled.error_type}: {settled.message}"
-                self._writer.mark_failed(*key, told, node=node)
-                if settled.error_type == "NodeLost":
-                    node = None  # what is left of the block has to find another one
+            again = self._is_tried_again(key, settled)
+            self._note(active, settled, again=again)
+            if again:
+                self._order.again(index)
             else:
-                self._figures[key] = settled[1]
-                self._writer.mark_completed(*key, settled[0].as_posix(), node=node)
-            self._nodes[active.planned.cycle] = node
-            self._order.end(index)
+                self._order.end(index)
         slot.active, slot.last, slot.freed_s = None, active.planned, time.monotonic()
-        self._tell(self._ended(index, slot.freed_s - active.started_s, settled))
+        figures = settled if isinstance(settled, LaunchFailure) else settled[1]
+        if again and isinstance(settled, LaunchFailure):
+            self._tell.retried(active, self._writer.entry(*key).attempt, settled.told)
+            return
+        elapsed_s = slot.freed_s - active.started_s
+        completed = isinstance(figures, Figures)
+        remaining_s = self._remaining.ended(index, elapsed_s, completed=completed)
+        self._tell.ended(active.planned, figures, elapsed_s, remaining_s)
 
-    def _ended(
-        self, index: int, elapsed_s: float, settled: tuple[Path, Figures] | LaunchFailure
-    ) -> RunEnded:
-        planned = self._todo[index]
-        failure = settled if isinstance(settled, LaunchFailure) else None
-        figures = None if isinstance(settled, LaunchFailure) else settled[1]
-        status: RunStatus = "failed" if figures is None else "completed"
-        return RunEnded(
-            config_hash=planned.config_hash,
-            position=planned.position,
-            n_runs=len(self._runs),
-            cycle=planned.cycle,
-            label=self._study.label(planned.config_hash),
-            status=status,
-            elapsed_s=elapsed_s,
-            remaining_s=self._remaining.ended(index, elapsed_s, completed=figures is not None),
-            energy_per_output_token_j=figures.energy_per_output_token_j if figures else None,
-            energy_estimated=figures is not None and figures.energy_method == "estimated",
-            output_tokens_per_second=figures.output_tokens_per_second if figures else None,
-            error=f"{failure.error_type}: {failure.message}" if failure else None,
-        )
+    def _is_tried_again(
+        self, key: tuple[str, int], settled: tuple[Path, Figures] | LaunchFailure
+    ) -> bool:
+        if not isinstance(settled, LaunchFailure) or not settled.is_transient:
+            return False
+        self._retried[key] += 1
+        return self._retried[key] <= self._retries
 
-    def _abandon(self) -> None:
-        """The study ends in the middle of runs."""
+    def _note(
+        self, active: ActiveRun, settled: tuple[Path, Figures] | LaunchFailure, *, again: bool
+    ) -> None:
+        """Write down how a run ended."""
+        key, node = active.planned.key, active.node
+        if not isinstance(settled, LaunchFailure):
+            self._figures[key] = settled[1]
+            self._writer.mark_completed(*key, settled[0].as_posix(), node=node)
+        elif again:
+            active.set_aside(self._writer.entry(*key).attempt)
+            self._writer.mark_retried(*key, settled.told, node=node)
+        else:
+            self._writer.mark_failed(*key, settled.told, node=node)
+        if isinstance(settled, LaunchFailure) and settled.error_type == "NodeLost":
+            node = None  # what is left of the block has to find another one
+        self._nodes[active.planned.cycle] = node
+
+    def _asked_to_leave(self) -> bool:
+        """Whether the runs under way shall go on without this process."""
+        n_runs = len(self._busy)
+        if not n_runs or not self._launcher.outlives_study:
+            return False
+        try:
+            with self._interrupts.heeded():
+                return self._on_interrupt(n_runs, self._interrupts.number) == "leave"
+        except KeyboardInterrupt:
+            return False  # whoever interrupts the question wants an end
+
+    def _left(self) -> list[tuple[str, int]]:
+        """Those under way that can be found again."""
+        active = [slot.active[1] for slot in self._busy if slot.active is not None]
+        return [each.planned.key for each in active if each.run_id]
+
+    def _abandon(self, left: Collection[tuple[str, int]] = ()) -> None:
+        """The study ends in the middle of runs, of which those ``left`` go on."""
         for slot in self._busy:
             assert slot.active is not None
             active = slot.active[1]
+            if active.planned.key in left:
+                continue
             active.abandon()
             status = self._writer.entry(*active.planned.key).status
             if status == "completed":
@@ -343,14 +337,29 @@ class RunTaker:
             process_isolation=self._launcher.isolation,
             blocked=self._blocked,
         )
-        result = result.model_copy(update={"warnings": [*self._warnings, *result.warnings]})
+        warnings = [*self._warnings, *self._retry_warnings(), *result.warnings]
+        result = result.model_copy(update={"warnings": warnings})
         n_completed = len(outcomes) - n_failed
-        self._tell(StudyFinished(self._design, status, n_completed, n_failed, elapsed_s))
+        told = StudyFinished(self._design, status, n_completed, n_failed, elapsed_s)
+        self._tell.listener(told)
         finished = finished_study(self._study, outcomes, result, self._directory)
         delivered = deliver_study(self._study, finished, self._directory)
         with self._interrupts.shielded():
             self._writer.finish(status)
         return delivered.result
+
+    def _retry_warnings(self) -> list[str]:
+        """One sentence on runs that were tried again, of this start and of earlier ones."""
+        again = [entry for entry in self._writer.manifest.runs() if entry.retried_after]
+        if not again:
+            return []
+        told = [
+            f"{self._study.label(entry.config_hash)} in cycle {entry.cycle} ({entry.retried_after})"
+            for entry in again[:_MOST_TOLD]
+        ]
+        more = f" and {len(again) - _MOST_TOLD} more" if len(again) > _MOST_TOLD else ""
+        was = "run was" if len(again) == 1 else "runs were"
+        return [f"{len(again)} {was} tried again after a failure: {'; '.join(told)}{more}."]
 
     def _outcome(self, planned: PlannedRun) -> RunOutcome:
         entry = self._writer.entry(*planned.key)

@@ -110,6 +110,7 @@ class QueueLauncher(Launcher):
     """
 
     isolation = "none: every experiment in the process of the test, after a queue"
+    outlives_study = True
 
     def __init__(
         self,
@@ -173,6 +174,7 @@ class _QueuedRun(_InlineRun):
             return
         self.node = self.on
         if self._lost and self._ended is None:
-            self._ended = LaunchFailure("NodeLost", f"the node of {self.run_id} is gone")
+            told = f"the node of {self.run_id} is gone"
+            self._ended = LaunchFailure("NodeLost", told, is_transient=True)
         else:
             yield from super().events(timeout_s)

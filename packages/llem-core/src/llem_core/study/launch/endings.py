@@ -44,7 +44,8 @@ def describe_death(
     where = f" while it was in the step {phase}" if phase else " before its first step"
     sent = f"; what it sent is unusable: {broken}" if broken else ""
     seen = f"; what it printed is in {log.name}" if log.exists() and log.stat().st_size else ""
-    return LaunchFailure(kind, f"{how}{where}{sent}{seen}", tail(log), phase)
+    outside = kind == "WorkerKilled" and exit_code in {-signal.SIGKILL, -signal.SIGTERM}
+    return LaunchFailure(kind, f"{how}{where}{sent}{seen}", tail(log), phase, outside)
 
 
 def describe_timeout(limit_s: float, phase: Phase | None, log: Path) -> LaunchFailure:
@@ -56,6 +57,7 @@ def describe_timeout(limit_s: float, phase: Phase | None, log: Path) -> LaunchFa
         "execution.experiment_timeout_seconds, or make it smaller",
         tail(log),
         phase,
+        is_transient=True,
     )
 
 

@@ -46,6 +46,7 @@ class EnvironmentsLauncher(Launcher):
         self._places = places
         self._backends = backends
         self.slots = own.slots
+        self.retries, self.warning = own.retries, own.warning
         parts = [f"{name}: {one.isolation}" for name, one in elsewhere.items()]
         here = [own.isolation] if None in places.values() else []
         self.isolation = "; ".join([*here, *parts])
@@ -91,6 +92,11 @@ def with_environments(
     names = [name for name in dict.fromkeys(places.values()) if name is not None]
     if not names:
         return own
+    if own.slots > 1 and not own.outlives_study:
+        raise PreFlightError(
+            f"execution.local.slots is {own.slots}, and runs of the environments "
+            f"{', '.join(names)} come one after another; set it to 1."
+        )
     elsewhere = {name: launcher_of(name, defined(name, environments)) for name in names}
     backends: dict[str, set[str | None]] = {}
     for config in experiments:

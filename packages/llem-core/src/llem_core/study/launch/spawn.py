@@ -10,7 +10,7 @@ import sys
 import time
 import types
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
@@ -20,9 +20,11 @@ from llem_core.contracts.messages import (
     LaunchTask,
     WarmUp,
 )
-from llem_core.errors import StudyError
+from llem_core.environment.gpus import Gpus, read_gpus
+from llem_core.errors import PreFlightError, StudyError
 from llem_core.events import Event
 from llem_core.inherited import mend_inherited
+from llem_core.meters.visible import VARIABLE, visible_gpus
 from llem_core.processes import guard
 from llem_core.study.launch import worker
 from llem_core.study.launch.channel import Inbox, send
@@ -40,12 +42,28 @@ class SpawnLauncher(Launcher):
 
     Args:
         grace_s: time that a process may take to end after it has sent its result (s).
+        slots: experiments at the same time.
+        gpus: UUIDs of the GPUs that each slot shows its runs; ``None`` where all see the same.
     """
 
     isolation = "a process of its own for each experiment, started afresh (spawn)"
 
-    def __init__(self, grace_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        grace_s: float = 30.0,
+        slots: int = 1,
+        gpus: Sequence[Sequence[str]] | None = None,
+    ) -> None:
         mend_inherited()
+        self.slots = slots
+        self._shares = [",".join(share) for share in gpus or ()]
+        self._taken: dict[str, SpawnRun] = {}
+        if slots > 1:
+            self.warning = (
+                f"Up to {slots} runs were on this machine at the same time "
+                "(execution.local.slots): they share its cores, its memory and its power, so "
+                "times and energy are not those of a run that has the machine alone."
+            )
         self._grace_s = grace_s
         self._token = uuid.uuid4().hex
         self._started = 0
@@ -53,6 +71,12 @@ class SpawnLauncher(Launcher):
 
     def start(self, task: LaunchTask) -> SpawnRun:
         """Hand the task to the worker that is waiting, or to a new one."""
+        if self._shares:
+            share = self._free_share()
+            alone = self._worker({VARIABLE: share})
+            alone.give(task)
+            self._taken[share] = SpawnRun(alone, task, self._grace_s)
+            return self._taken[share]
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             backend, idle = waiting
@@ -65,7 +89,7 @@ class SpawnLauncher(Launcher):
 
     def warm_up(self, backend: str) -> None:
         """Start the next worker now, so that it imports while the study pauses."""
-        if self._waiting is None:
+        if self._waiting is None and not self._shares:
             idle = self._worker()
             idle.give(WarmUp(backend))
             self._waiting = backend, idle
@@ -76,16 +100,24 @@ class SpawnLauncher(Launcher):
         if waiting is not None:
             waiting[1].end()
 
-    def _worker(self) -> _Worker:
+    def _free_share(self) -> str:
+        """The GPUs of a slot that nothing runs on."""
+        return next(
+            share
+            for share in self._shares
+            if share not in self._taken or self._taken[share].result() is not None
+        )
+
+    def _worker(self, environment: Mapping[str, str] | None = None) -> _Worker:
         self._started += 1
         # The full stop keeps the token of worker 1 from being the beginning of worker 12's.
-        return _Worker(f"{self._token}.{self._started}.")
+        return _Worker(f"{self._token}.{self._started}.", environment or {})
 
 
 class _Worker:
     """One spawned process and the pipes to it."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, environment: Mapping[str, str]) -> None:
         context = multiprocessing.get_context("spawn")
         task_reader, self._tasks = context.Pipe(duplex=False)
         result_reader, result_writer = context.Pipe(duplex=False)
@@ -98,7 +130,7 @@ class _Worker:
             target=worker.spawned, args=(*theirs, token), name="llem-experiment", daemon=False
         )
         _check_start_method(self.process)
-        with _fit_to_start(token):
+        with _fit_to_start({guard.MARKER: token, **environment}):
             self.process.start()
         self.pid = self.process.pid
         self._death = guard.death_of(self.pid or 0)
@@ -183,6 +215,39 @@ class SpawnRun(WorkerRun):
             )
 
 
+def shares_of_gpus(slots: int, found: Gpus | None = None) -> list[tuple[str, ...]] | None:
+    """Divide the GPUs that CUDA shows here among slots, so that no two runs share one.
+
+    Args:
+        slots: runs at the same time.
+        found: the GPUs of this machine; the driver is asked if not given.
+
+    Returns:
+        UUIDs for each slot; ``None`` where there is no GPU.
+
+    Raises:
+        PreFlightError: there are fewer GPUs than slots, or which ones are meant is not known.
+    """
+    found = read_gpus() if found is None else found
+    visible = visible_gpus(
+        os.environ, [gpu.uuid for gpu in found.gpus], [gpu.name for gpu in found.gpus]
+    )
+    if visible.uuids is None:
+        raise PreFlightError(
+            f"execution.local.slots is {slots}, and which GPUs its runs may have is not known: "
+            f"{visible.note}"
+        )
+    if not visible.uuids:
+        return None
+    each = len(visible.uuids) // slots
+    if not each:
+        raise PreFlightError(
+            f"execution.local.slots is {slots}, and only {len(visible.uuids)} of this machine's "
+            "GPUs may be used: two runs would share one. Lower it."
+        )
+    return [visible.uuids[slot * each : (slot + 1) * each] for slot in range(slots)]
+
+
 def _check_start_method(process: SpawnProcess) -> None:
     if process._start_method != "spawn":
         raise StudyError(
@@ -192,23 +257,27 @@ def _check_start_method(process: SpawnProcess) -> None:
 
 
 @contextlib.contextmanager
-def _fit_to_start(token: str) -> Iterator[None]:
+def _fit_to_start(environment: Mapping[str, str]) -> Iterator[None]:
     """Within the block, a process that is started begins clean.
 
-    It carries the token. Signals wait until it has left the terminal's group. And it does not
-    run the caller's main script again, as ``spawn`` would have it: a script without an
-    ``if __name__ == "__main__"`` would start studies without end, and one that imports torch
-    would bring it into every measured process.
+    It has these variables, its token among them. Signals wait until it has left the terminal's
+    group. And it does not run the caller's main script again, as ``spawn`` would have it: a
+    script without an ``if __name__ == "__main__"`` would start studies without end, and one that
+    imports torch would bring it into every measured process.
     """
     # The tracker outlives workers: it must not carry a token.
     resource_tracker.ensure_running()
     main = sys.modules["__main__"]
     held = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
-    os.environ[guard.MARKER] = token
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         yield
     finally:
         sys.modules["__main__"] = main
-        del os.environ[guard.MARKER]
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
         signal.pthread_sigmask(signal.SIG_SETMASK, held)

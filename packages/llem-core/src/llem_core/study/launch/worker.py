@@ -10,6 +10,7 @@ What an experiment needs is imported when it is needed; this module itself start
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import faulthandler
 import os
 import signal
@@ -122,6 +123,10 @@ def _measure(task: LaunchTask, listener: Listener) -> LaunchSuccess:
     finished = measure(
         config, tell_plugins_and(listener), baselines=baselines, services=task.services
     )
+    if task.warnings:
+        warnings = [*task.warnings, *finished.result.measurement_warnings]
+        result = finished.result.model_copy(update={"measurement_warnings": warnings})
+        finished = dataclasses.replace(finished, result=result)
     directory = study / task.folder
     directory.mkdir()
     file = deliver(config, finished, directory).files[0]

@@ -14,7 +14,9 @@ from llem_core.text import slug
 
 RESULT = "result.json"
 _LONGEST_LABEL = 40
-_OF_A_RUN = re.compile(r"(?P<folder>\d{3,}_.*[0-9a-f]{16}_c\d+)(\.log|\.error\.json)?")
+_OF_A_RUN = re.compile(
+    r"(?P<folder>\d{3,}_.*[0-9a-f]{16}_c\d+)(\.log|(\.attempt-\d+)?\.error\.json)?"
+)
 
 
 def run_folder(planned: PlannedRun, label: str, n_runs: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,8 @@ MANIFEST = "manifest.json"
 MANIFEST_VERSION = 2
 MANIFEST_HISTORY = {
     1: "first version",
-    2: "`run_id` in place of the `pid` of a run; `launcher` says whose it is; `node` is new",
+    2: "`run_id` in place of the `pid` of a run; `launcher` says whose it is; `node` and "
+    "`retried_after` are new",
 }
 
 StudyStatus = Literal["running", "completed", "failed", "interrupted"]
@@ -50,6 +51,9 @@ class ManifestEntry(BaseModel):
     )
     node: str | None = Field(
         None, description="Node that it was on last, where its launcher has several."
+    )
+    retried_after: str | None = Field(
+        None, description="Why the attempt before had no result, where it was tried again."
     )
     started_at: str | None = Field(None, description="Last start (ISO 8601, UTC).")
     finished_at: str | None = Field(None, description="End of the last start (ISO 8601, UTC).")
@@ -127,6 +131,7 @@ _LONGEST_ERROR = 400
 _A_PART = 256
 
 _FROM: dict[RunStatus, frozenset[RunStatus]] = {
+    "pending": frozenset({"running"}),
     "running": frozenset({"pending"}),
     "completed": frozenset({"running"}),
     "failed": frozenset({"running"}),
@@ -193,14 +198,30 @@ class ManifestWriter:
         ended = {"error": _one_line(error), "node": node, "finished_at": now()}
         self._move(config_hash, cycle, "failed", **ended)
 
+    def mark_retried(
+        self, config_hash: str, cycle: int, error: str, *, node: str | None = None
+    ) -> None:
+        """One run ended without a result because of ``error``, and will be tried again."""
+        ended = {"retried_after": _one_line(error), "node": node, "finished_at": now()}
+        self._move(config_hash, cycle, "pending", **ended)
+
     def mark_interrupted(self, config_hash: str, cycle: int) -> None:
         """One run was killed because the study was interrupted."""
         self._move(config_hash, cycle, "interrupted", finished_at=now())
 
-    def finish(self, status: Literal["completed", "failed", "interrupted"]) -> None:
-        """The study has ended, and with it what was running."""
+    def finish(
+        self,
+        status: Literal["completed", "failed", "interrupted"],
+        left: Collection[tuple[str, int]] = (),
+    ) -> None:
+        """The study has ended, and with it what was running.
+
+        Args:
+            status: how.
+            left: hash and cycle of runs that go on without it, and stay ``running``.
+        """
         for entry in self.manifest.experiments:
-            if entry.status == "running":
+            if entry.status == "running" and entry.key not in left:
                 ended = {"status": "interrupted", "finished_at": now()}
                 self._replace(entry.model_copy(update=ended))
         self.manifest.status = status
