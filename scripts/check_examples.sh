@@ -17,7 +17,7 @@ wheels=${1:-$place/wheels}
 bash scripts/build_wheels.sh "$wheels"
 wheels=$(cd "$wheels" && pwd)
 plugins="llem-onnxruntime llem-sqlite llem-wallmeter"
-for plugin in $plugins; do
+for plugin in $plugins llem-ray; do
     cp -r "examples/$plugin" "$place/$plugin"
     uv build --quiet --wheel --out-dir "$place/examples" "$place/$plugin"
 done
@@ -55,6 +55,12 @@ for plugin in $plugins; do
     mv "$plugin/src" "$plugin/typed"
     (cd "$plugin" && "../env-$plugin/bin/pytest" -q -p no:cacheprovider)
 done
+
+echo "== llem-ray alone"
+install env-llem-ray llem-ray pytest mypy
+absent env-llem-ray torch transformers llem_cli
+(cd llem-ray && MYPY_CACHE_DIR="$place/mypy" ../env-llem-ray/bin/mypy src && mv src typed)
+(cd llem-ray && "../env-llem-ray/bin/pytest" -q -p no:cacheprovider)
 
 echo "== the three together"
 # shellcheck disable=SC2086 # three distributions
@@ -145,4 +151,4 @@ if $python -m pytest -q -p no:cacheprovider test_regression.py >gate.txt; then
     echo "the gate let a loss pass:" && cat gate.txt && exit 1
 fi
 grep -q "worse by" gate.txt
-echo "examples: three plugins and llem-core embedded hold, installed from wheels"
+echo "examples: four plugins and llem-core embedded hold, installed from wheels"
