@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.loader import (
@@ -33,6 +33,9 @@ from llem_core.study.preflight import check_study
 from llem_core.study.record.resume import resume_study
 from llem_core.study.runner import StudyRunner
 from llem_core.study.take import OnInterrupt
+
+StudySource: TypeAlias = str | os.PathLike[str] | StudyConfig | ExperimentConfig | Mapping[str, Any]
+"""What a study can be made of: see ``run_study``."""
 
 
 def run_experiment(
@@ -82,12 +85,7 @@ def run_experiment(
 
 
 def run_study(
-    config: str
-    | os.PathLike[str]
-    | StudyConfig
-    | ExperimentConfig
-    | Mapping[str, Any]
-    | None = None,
+    config: StudySource | None = None,
     /,
     *,
     output_dir: str | os.PathLike[str] | None = None,
@@ -105,7 +103,6 @@ def run_study(
 
         result = run_study(
             {
-                "name": "batches",
                 "model": "shape:tiny-llama",
                 "sweep": {"pytorch.batch_size": [1, 4]},
                 "execution": {"n_cycles": 3, "config_gap_seconds": 5},
@@ -124,8 +121,7 @@ def run_study(
         gaps: whether to keep the pauses that the study asks for.
         listener: is told of events while it runs.
         launcher: gives each experiment its process; by default a fresh spawned one.
-        on_interrupt: whether an interruption cancels runs that could go on without this process,
-            such as jobs of a cluster, or leaves them for ``resume`` to find.
+        on_interrupt: whether jobs of a cluster are cancelled then, or left for ``resume``.
 
     Returns:
         The study's result. A run that failed is counted in it and raises nothing.
@@ -141,11 +137,7 @@ def run_study(
     wanted = None if config is None else _as_study(config)
     study, directory = _begin(wanted, output, resume)
     runner = StudyRunner(
-        *(study, directory),
-        launcher=launcher,
-        listener=listener,
-        gaps=gaps,
-        on_interrupt=on_interrupt,
+        study, directory, launcher=launcher, listener=listener, gaps=gaps, on_interrupt=on_interrupt
     )
     return _run(study, runner)
 
@@ -242,7 +234,7 @@ def _begin(
 
 
 def _as_study(
-    config: str | os.PathLike[str] | StudyConfig | ExperimentConfig | Mapping[str, Any],
+    config: StudySource,
 ) -> StudyConfig:
     if isinstance(config, StudyConfig):
         return config
