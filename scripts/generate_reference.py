@@ -15,7 +15,7 @@ import reference_cli
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.study import STUDY_KEYS
-from llem_core.config.user import UserConfig
+from llem_core.config.user import ElectricityConfig, UserConfig
 from llem_core.contracts.config import BackendSection
 from llem_core.plugins import plugins
 from llem_core.results.experiment import ExperimentResult
@@ -183,6 +183,9 @@ def configuration() -> str:
             lines += parts_of(section, level="####", with_default=True)
     lines += ["", "## User configuration", "", first_paragraph(UserConfig), ""]
     lines += table(UserConfig, with_default=True)
+    own = first_paragraph(ElectricityConfig)
+    lines += ["", f"### `{ElectricityConfig.__name__}`", "", own, ""]
+    lines += table(ElectricityConfig, with_default=True)
     return "\n".join(lines) + "\n"
 
 
