@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from llem_cli.show.study_summary import summarise_study
+from llem_cli.show.summary import summarise_study
 from llem_core.contracts.sampler import EnergyMethod
 from llem_core.events import RunEnded
 from llem_core.results.study import (

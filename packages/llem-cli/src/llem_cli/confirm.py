@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import click
 from llem_core.config.study import StudyConfig
 from llem_core.errors import ConfigError
+from llem_core.results.views.block import counted
+from llem_core.results.views.study import runs_of
 from llem_core.study.pace import StudyEstimate
 from llem_core.units import format_duration
 
 from llem_cli.show.output import note
-from llem_cli.show.study_summary import runs_of
-from llem_cli.show.table import counted
 
 if TYPE_CHECKING:
     from llem_core.study.take import OnInterrupt

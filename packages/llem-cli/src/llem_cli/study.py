@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from llem_core.config.yaml import Document
+from llem_core.results.views.block import counted
 from llem_core.study.preflight import StudyReport, check_study
 
 from llem_cli.confirm import confirm, on_interrupt
 from llem_cli.invocation import FAILED, USAGE, Invocation
 from llem_cli.options import Flags, Request
 from llem_cli.show.output import relative
-from llem_cli.show.table import counted
 from llem_cli.target import Target, resolve_study
 
 _FILES = ("study_result.json", "study.csv", "manifest.json")
@@ -78,7 +78,7 @@ def _run(request: Request, target: Target, invocation: Invocation) -> tuple[int,
     from llem_core.api import run_checked_study
 
     from llem_cli.show.study_progress import StudyProgress
-    from llem_cli.show.study_summary import summarise_study
+    from llem_cli.show.summary import summarise_study
 
     with StudyProgress(request.quiet, request.verbose, invocation.interruption) as progress:
         try:

@@ -8,11 +8,12 @@ from llem_core.config.dataset import SYNTHETIC
 from llem_core.config.layers import leaves
 from llem_core.contracts.backend import CheckReport
 from llem_core.measure.prompts.load import synthetic_lengths
+from llem_core.results.views.block import Block
 from llem_core.text import without_secrets
 from llem_core.units import format_bytes, format_duration
 
 from llem_cli.plan import Plan
-from llem_cli.show.table import Block, render
+from llem_cli.show.table import render
 
 _SHOWN = frozenset(
     {"model", "backend", "precision", "n", "dataset", "max_input_tokens", "max_output_tokens"}

@@ -14,9 +14,8 @@ from llem_core.elsewhere.ask import look
 from llem_core.elsewhere.config import EnvironmentConfig
 from llem_core.elsewhere.versions import Description
 from llem_core.errors import PreFlightError
+from llem_core.results.views.block import Block
 from pydantic import ValidationError
-
-from llem_cli.show.table import Block
 
 
 def describe_environments(file: str | None) -> list[dict[str, Any]]:

@@ -16,11 +16,12 @@ from llem_core.plugins import plugins
 from llem_core.plugins.problems import ask_availability
 from llem_core.plugins.registry import Registry
 from llem_core.results.environment import EnvironmentSnapshot
+from llem_core.results.views.block import Block
 from llem_core.units import format_bytes
 
 from llem_cli.options import output_folder
 from llem_cli.show.environments import describe_environments, environment_blocks
-from llem_cli.show.table import Block, render
+from llem_cli.show.table import render
 
 
 def describe_schema(file: str) -> str:

@@ -11,9 +11,10 @@ from llem_core.contracts.sampler import SamplerSpec
 from llem_core.errors import EnergyError
 from llem_core.plugins import plugins
 from llem_core.plugins.problems import ask_availability
+from llem_core.results.views.block import Block
 
 from llem_cli.show.output import note
-from llem_cli.show.table import Block, render
+from llem_cli.show.table import render
 
 
 def describe_probe(as_json: bool) -> str:

@@ -10,12 +10,13 @@ from typing import Any
 from llem_core.errors import PreFlightError
 from llem_core.measure.energy.select import first_choice
 from llem_core.measure.preflight import ask_backend
+from llem_core.results.views.block import Block, counted
+from llem_core.results.views.study import gaps, runs_of, skipped_block
 from llem_core.study.preflight import StudyProblem, StudyReport
 from llem_core.text import without_secrets
 from llem_core.units import format_bytes, format_duration
 
-from llem_cli.show.study_summary import gaps, runs_of, skipped_block
-from llem_cli.show.table import Block, counted, render
+from llem_cli.show.table import render
 from llem_cli.target import Target
 
 _MOST_LISTED = 100

@@ -21,13 +21,13 @@ from llem_core.events import (
     StudyFailed,
     StudyStarted,
 )
+from llem_core.results.views.block import rate
+from llem_core.results.views.study import runs_of
 from llem_core.units import format_duration, format_si
 
 from llem_cli.show.experiment_progress import DOING, failed_plugin, share
 from llem_cli.show.live import LiveLine, OnLiveLine, can_rewrite, columns, displayed, one_line
 from llem_cli.show.output import relative
-from llem_cli.show.study_summary import runs_of
-from llem_cli.show.table import rate
 from llem_cli.signals import Interruption
 
 _BAR_COLUMNS = 10

@@ -4,64 +4,71 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from llem_core.results.views.block import Block, Table
+
+from llem_cli.show.live import displayed, one_line
 from llem_cli.show.output import width
 
 _LABEL_COLUMNS = 22
 _INDENT = "  "
-
-
-@dataclass(slots=True)
-class Block:
-    """A heading with rows of label and value, and items under them.
-
-    Attributes:
-        title: the heading.
-        remark: what stands beside it.
-        rows: label and value.
-        items: paragraphs, each with a dash before it.
-        table: lines that are aligned already; they stand between rows and items.
-    """
-
-    title: str
-    remark: str = ""
-    rows: list[tuple[str, str]] = field(default_factory=list)
-    items: list[str] = field(default_factory=list)
-    table: list[str] = field(default_factory=list)
-
-    def add(self, label: str, value: str | None) -> None:
-        """Add a row; nothing for a value that is ``None``."""
-        if value is not None:
-            self.rows.append((label, value))
-
-    def lines(self) -> list[str]:
-        """The block's lines, wrapped to the terminal."""
-        heading = f"{self.title:<{len(_INDENT) + _LABEL_COLUMNS}}{self.remark}".rstrip()
-        lines = wrap(heading, "", " " * (len(_INDENT) + _LABEL_COLUMNS))
-        for label, value in self.rows:
-            first = f"{_INDENT}{label:<{_LABEL_COLUMNS - 1}} "
-            lines += wrap(value, first, " " * (len(_INDENT) + _LABEL_COLUMNS))
-        lines += self.table
-        for item in self.items:
-            lines += wrap(item, f"{_INDENT}- ", f"{_INDENT}  ")
-        return lines
+_BETWEEN = "  "
+_LEAST_LABEL_COLUMNS = 24
 
 
 def render(blocks: Sequence[Block]) -> str:
     """All blocks that have anything to say, an empty line between them."""
-    told = [block for block in blocks if block.rows or block.items or block.table or block.remark]
-    return "\n\n".join("\n".join(block.lines()) for block in told)
+    return "\n\n".join("\n".join(_lines(block)) for block in blocks if block)
 
 
-def counted(n: int, noun: str) -> str:
-    """A number with its noun, such as ``1 run`` or ``1,200 runs``."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+def _lines(block: Block) -> list[str]:
+    """The block's lines, wrapped to the terminal."""
+    heading = f"{block.title:<{len(_INDENT) + _LABEL_COLUMNS}}{block.remark}".rstrip()
+    lines = wrap(heading, "", " " * (len(_INDENT) + _LABEL_COLUMNS))
+    for label, value in block.rows:
+        first = f"{_INDENT}{label:<{_LABEL_COLUMNS - 1}} "
+        lines += wrap(value, first, " " * (len(_INDENT) + _LABEL_COLUMNS))
+    if block.table is not None:
+        lines += aligned(block.table)
+    for item in block.items:
+        lines += wrap(item, f"{_INDENT}- ", f"{_INDENT}  ")
+    return lines
 
 
-def rate(per_second: float) -> str:
-    """A rate with three digits, or all of its whole ones."""
-    return f"{per_second:,.0f}" if per_second >= 1000 else f"{per_second:.3g}"
+def aligned(table: Table) -> list[str]:
+    """The table's lines: figures to the right of their columns, then the labels."""
+    titled = any(column.above for column in table.columns)
+    cells = [
+        [*([column.above] if titled else []), column.title, *column.cells]
+        for column in table.columns
+    ]
+    widths = [max(map(displayed, column)) for column in cells]
+    labels = [*([""] if titled else []), table.title, *map(one_line, table.labels)]
+    start = len(_INDENT) + sum(widths) + len(_BETWEEN) * len(widths)
+    beside = width() - start >= _room_wanted(labels)
+    lines: list[str] = []
+    for label, *row in zip(labels, *cells, strict=True):
+        facts = _BETWEEN.join(
+            " " * (size - displayed(cell)) + cell for cell, size in zip(row, widths, strict=True)
+        )
+        lines += _with_label(_INDENT + facts, label, beside)
+    return lines
+
+
+def _room_wanted(labels: Sequence[str]) -> int:
+    """Columns that what varies needs to stand beside the figures, wrapped if need be."""
+    whole = max(map(displayed, labels))
+    longest_word = max(displayed(word) for label in labels for word in label.split(" "))
+    return min(whole, max(longest_word, _LEAST_LABEL_COLUMNS))
+
+
+def _with_label(facts: str, label: str, beside: bool) -> list[str]:
+    """What varies stands last, as it may be long; below, where it has too little room."""
+    if not label:
+        return [facts.rstrip()]
+    if beside:
+        return wrap(label, facts + _BETWEEN, " " * (displayed(facts) + len(_BETWEEN)))
+    return [facts.rstrip(), *wrap(label, " " * 8, " " * 8)]
 
 
 def wrap(text: str, first: str, other: str) -> list[str]:

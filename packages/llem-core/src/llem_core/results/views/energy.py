@@ -1,12 +1,15 @@
-"""The energy block of a summary: measured, estimated or not measured, and never in doubt which."""
+"""The energy block of a result: measured, estimated or not measured, and never in doubt which."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from llem_core.results.energy import BaselinePower, DomainEnergy
-from llem_core.results.experiment import ExperimentResult
+from llem_core.results.views.block import Block
 from llem_core.units import format_duration, format_si
 
-from llem_cli.show.table import Block
+if TYPE_CHECKING:
+    from llem_core.results.experiment import ExperimentResult
 
 _METHODS = {"counter": "measured, energy counter", "integrated": "measured, integrated power"}
 

@@ -1,47 +1,49 @@
-"""What a researcher wants of one study at a glance, as plain text."""
+"""What a researcher wants of one study at a glance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from llem_core.config.study import SkippedConfig
-from llem_core.events import RunEnded
-from llem_core.results.study import OutputAgreement, SkippedCombination, StudyResult
+from llem_core.results.views.block import Block, counted
+from llem_core.results.views.ranking import ranking, told_apart
 from llem_core.units import format_duration, format_si
 
-from llem_cli.show.output import relative
-from llem_cli.show.ranking import ranking, told_apart
-from llem_cli.show.table import Block, counted, render
+if TYPE_CHECKING:
+    from llem_core.results.study import OutputAgreement, StudyResult
 
 
-def summarise_study(
-    result: StudyResult,
-    failures: Sequence[RunEnded] = (),
-    files: Iterable[Path] = (),
-) -> str:
-    """The summary of a study.
+class Labelled(Protocol):
+    """A combination that is no valid experiment, as a study or its result has it."""
+
+    @property
+    def label(self) -> str:
+        """What tells it from the others."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is none."""
+
+
+def study_blocks(result: StudyResult, failures: Sequence[str] = ()) -> list[Block]:
+    """The blocks of one study, in their order; some may be empty.
 
     Args:
         result: the study's result.
-        failures: runs without a result.
-        files: what was written.
+        failures: a sentence for each run without a result.
     """
-    return render(
-        [
-            _study(result),
-            _ranking(result),
-            nodes_block(result),
-            Block("Failed runs", items=[_failure(event) for event in failures]),
-            skipped_block(result.skipped),
-            Block("Equal outputs", items=[_agreement(each) for each in result.output_agreement]),
-            Block("Warnings", items=list(result.warnings)),
-            Block("Files", items=[relative(path) for path in files]),
-        ]
-    )
+    return [
+        _study(result),
+        _ranking(result),
+        nodes_block(result),
+        Block("Failed runs", items=list(failures)),
+        skipped_block(result.skipped),
+        Block("Equal outputs", items=[_agreement(each) for each in result.output_agreement]),
+        Block("Warnings", items=list(result.warnings)),
+    ]
 
 
-def skipped_block(skipped: Sequence[SkippedConfig | SkippedCombination]) -> Block:
+def skipped_block(skipped: Sequence[Labelled]) -> Block:
     """The combinations that are no valid experiments, each with its reason."""
     return Block("Skipped", items=[f"{one.label}: {one.reason}" for one in skipped])
 
@@ -123,7 +125,3 @@ def _agreement(found: OutputAgreement) -> str:
         f"({found.equal_token_share:.1%}), and {found.n_equal_requests} of {found.n_requests} "
         "outputs as a whole"
     )
-
-
-def _failure(event: RunEnded) -> str:
-    return f"{event.label}, cycle {event.cycle}: {event.error or event.status}"

@@ -4,42 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from llem_core.results.study import ConfigurationSummary, CycleStatistics
+from llem_core.results.views.block import Column, Table, rate
 from llem_core.units import common_prefix
 
-from llem_cli.show.live import displayed, one_line
-from llem_cli.show.output import width
-from llem_cli.show.table import rate, wrap
+if TYPE_CHECKING:
+    from llem_core.results.study import ConfigurationSummary, CycleStatistics
 
-_INDENT = "  "
-_BETWEEN = "  "
-_LEAST_LABEL_COLUMNS = 24
 _DIGITS = 4
 _NOT_TOLD_APART = "~"
 
 
-def ranking(configurations: Sequence[ConfigurationSummary]) -> list[str]:
-    """The table's lines: best first, and those without energy last, in the study's order."""
+def ranking(configurations: Sequence[ConfigurationSummary]) -> Table:
+    """The table: best first, and those without energy last, in the study's order."""
     ordered = sorted(configurations, key=lambda c: math.inf if c.rank is None else c.rank)
-    columns = _columns(ordered)
-    cells = [list(title) for _, title in columns]
-    cells = [
-        [*lines, *(value(configuration) for configuration in ordered)]
-        for lines, (value, _) in zip(cells, columns, strict=True)
-    ]
-    widths = [max(map(displayed, column)) for column in cells]
-    n_title = len(columns[0][1])
-    labels = [*[""] * (n_title - 1), "configuration", *(one_line(c.label) for c in ordered)]
-    start = len(_INDENT) + sum(widths) + len(_BETWEEN) * len(widths)
-    beside = width() - start >= _room_wanted(labels)
-    lines: list[str] = []
-    for label, *row in zip(labels, *cells, strict=True):
-        facts = _BETWEEN.join(
-            " " * (size - displayed(cell)) + cell for cell, size in zip(row, widths, strict=True)
-        )
-        lines += _with_label(_INDENT + facts, label, beside)
-    return lines
+    columns: list[Column] = []
+
+    def add(title: str, value: Callable[[ConfigurationSummary], str], above: str = "") -> None:
+        columns.append(Column(title, [value(one) for one in ordered], above))
+
+    energies = [c.energy_per_output_token_j for c in ordered if c.energy_per_output_token_j]
+    if energies:
+        figure = _Energy(energies)
+        methods = {c.energy_method for c in ordered if c.energy_per_output_token_j}
+        word = "estimated" if methods == {"estimated"} else ""
+        add("rank", _rank)
+        add(f"{figure.unit}/token", lambda c: figure.mean(c.energy_per_output_token_j), word)
+        add("95 % interval", lambda c: figure.interval(c.energy_per_output_token_j), word)
+        if len(methods) > 1 and "estimated" in methods:
+            add("energy", _method)
+    add("tokens/s", _speed)
+    add("cycles", _cycles)
+    return Table(columns, "configuration", [one.label for one in ordered])
 
 
 def told_apart(
@@ -76,30 +73,6 @@ def told_apart(
     elif not later and any(_single(c.energy_per_output_token_j) for c in ranked):
         sentences.append("One cycle has no interval; --cycles 3 or more gives one.")
     return sentences
-
-
-_Value = Callable[[ConfigurationSummary], str]
-
-
-def _columns(configurations: Sequence[ConfigurationSummary]) -> list[tuple[_Value, Sequence[str]]]:
-    """What stands in each column but the last, and its title, which may take two lines."""
-    energies = [c.energy_per_output_token_j for c in configurations if c.energy_per_output_token_j]
-    columns: list[tuple[_Value, Sequence[str]]] = []
-    if energies:
-        figure = _Energy(energies)
-        methods = {c.energy_method for c in configurations if c.energy_per_output_token_j}
-        word = "estimated" if methods == {"estimated"} else ""
-        columns += [
-            (_rank, ("", "rank")),
-            (lambda c: figure.mean(c.energy_per_output_token_j), (word, f"{figure.unit}/token")),
-            (lambda c: figure.interval(c.energy_per_output_token_j), (word, "95 % interval")),
-        ]
-        if len(methods) > 1 and "estimated" in methods:
-            columns.append((_method, ("", "energy")))
-    columns += [(_speed, ("", "tokens/s")), (_cycles, ("", "cycles"))]
-    if any(title[0] for _, title in columns):
-        return columns
-    return [(value, title[1:]) for value, title in columns]
 
 
 class _Energy:
@@ -149,19 +122,3 @@ def _cycles(configuration: ConfigurationSummary) -> str:
 
 def _single(energy: CycleStatistics | None) -> bool:
     return energy is not None and energy.interval_low is None
-
-
-def _room_wanted(labels: Sequence[str]) -> int:
-    """Columns that what varies needs to stand beside the figures, wrapped if need be."""
-    whole = max(map(displayed, labels))
-    longest_word = max(displayed(word) for label in labels for word in label.split(" "))
-    return min(whole, max(longest_word, _LEAST_LABEL_COLUMNS))
-
-
-def _with_label(facts: str, label: str, beside: bool) -> list[str]:
-    """What varies stands last, as it may be long; below, where it has too little room."""
-    if not label:
-        return [facts.rstrip()]
-    if beside:
-        return wrap(label, facts + _BETWEEN, " " * (displayed(facts) + len(_BETWEEN)))
-    return [facts.rstrip(), *wrap(label, " " * 8, " " * 8)]
