@@ -20,6 +20,7 @@ from llem_core.contracts.config import BackendSection
 from llem_core.plugins import plugins
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.study import StudyResult
+from llem_core.results.views import rows
 from llem_core.sinks import csv
 from llem_core.sinks.raw_data import REQUESTS_SCHEMA, TIMESERIES_SCHEMA
 from llem_core.study.record.manifest import StudyManifest
@@ -235,7 +236,7 @@ def study() -> str:
     lines += ["", "## `study.csv`", "", "One row a run, in execution order; null is an empty cell."]
     lines += ["", "| column | meaning |", "|---|---|"]
     lines += [f"| `{column}` | {meaning} |" for column, meaning in RUN_COLUMNS.items()]
-    figures = ", ".join(f"`{column}`" for column, _, _ in csv._columns())
+    figures = ", ".join(f"`{column}`" for column, _, _ in rows.columns())
     lines += [
         "",
         f"Then the columns of `result.csv`, named as in [Results](results.md): {figures}.",

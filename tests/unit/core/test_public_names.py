@@ -50,6 +50,8 @@ STABLE = [
     "apply_cycles",
     "expand_grid",
     "load_experiment_config",
+    "load_result",
+    "load_study",
     "load_study_config",
     "run_experiment",
     "run_study",

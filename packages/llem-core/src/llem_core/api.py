@@ -124,7 +124,8 @@ def run_study(
         on_interrupt: whether jobs of a cluster are cancelled then, or left for ``resume``.
 
     Returns:
-        The study's result. A run that failed is counted in it and raises nothing.
+        The study's result, which knows its folder. A run that failed is counted in it and raises
+        nothing.
 
     Raises:
         pydantic.ValidationError: a configuration that cannot be.
@@ -139,7 +140,7 @@ def run_study(
     runner = StudyRunner(
         study, directory, launcher=launcher, listener=listener, gaps=gaps, on_interrupt=on_interrupt
     )
-    return _run(study, runner)
+    return _run(study, runner).located(directory)
 
 
 def run_checked_study(

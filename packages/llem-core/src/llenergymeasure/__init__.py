@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from llem_core.results.process import WarmupResult
     from llem_core.results.study import StudyResult, StudySummary
     from llem_core.study.plan import apply_cycles
+    from llem_core.study.reading.load import load_result, load_study
     from llem_core.study.record.manifest import ManifestWriter, StudyManifest
     from llem_core.study.runner import StudyRunner
 
@@ -64,6 +65,8 @@ _HOMES = {
     "ManifestWriter": "llem_core.study.record.manifest",
     "StudyRunner": "llem_core.study.runner",
     "run_study": "llem_core.api",
+    "load_result": "llem_core.study.reading.load",
+    "load_study": "llem_core.study.reading.load",
     "load_study_config": "llem_core.config.loader",
     "expand_grid": "llem_core.config.sweep.expand",
     "apply_cycles": "llem_core.study.plan",
@@ -99,6 +102,8 @@ __all__ = [
     "apply_cycles",
     "expand_grid",
     "load_experiment_config",
+    "load_result",
+    "load_study",
     "load_study_config",
     "run_experiment",
     "run_study",

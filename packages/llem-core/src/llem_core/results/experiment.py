@@ -14,6 +14,9 @@ from llem_core.results.load import LoadResult
 from llem_core.results.migrate import SCHEMA_VERSION, migrate_experiment
 from llem_core.results.model import FlopsResult, ModelRecord, ThermalRecord
 from llem_core.results.process import ProcessSummary
+from llem_core.results.views.experiment import experiment_blocks
+from llem_core.results.views.html import as_html
+from llem_core.results.views.line import experiment_line
 
 
 class ExperimentResult(BaseModel):
@@ -158,6 +161,16 @@ class ExperimentResult(BaseModel):
     def missing_reason(self, name: str) -> str | None:
         """Why a quantity is null; ``None`` if it is not, empty if no reason is given."""
         return None if getattr(self, name) is not None else self.unavailable.get(name, "")
+
+    def __repr__(self) -> str:
+        """One line; ``model_dump()`` has everything."""
+        return experiment_line(self)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """The summary for a notebook."""
+        return as_html(experiment_blocks(self))
 
 
 LATENCIES = (

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from llem_core.contracts.sampler import EnergyMethod
 from llem_core.results.migrate import STUDY_SCHEMA_VERSION, migrate_study
+from llem_core.results.views.frame import configuration_rows, frame, run_rows
+from llem_core.results.views.html import as_html
+from llem_core.results.views.line import study_line
+from llem_core.results.views.study import study_blocks
 
 FinalStatus = Literal["completed", "failed", "interrupted"]
+StudyState = Literal["completed", "failed", "interrupted", "running"]
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
@@ -178,15 +184,35 @@ class OutputAgreement(BaseModel):
     missing_reason: str | None = Field(description="Why they were not compared.")
 
 
+class _Place:
+    """Where a result lies. It is no part of what the result says: all places are equal."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Place)
+
+    def __hash__(self) -> int:
+        return 0
+
+
 class StudyResult(BaseModel):
-    """A finished study. Results of experiments are files beside it, never embedded."""
+    """A finished study. Results of experiments are files beside it, never embedded.
+
+    ``load_study`` also makes one of a study that still runs: its ``status`` says so, and its
+    first warning.
+    """
 
     model_config = _STRICT
 
     schema_version: int = Field(STUDY_SCHEMA_VERSION, description="Version of this schema.")
     study_name: str = Field(description="Name of the study.")
     study_design_hash: str = Field(description="Names the set of configurations.")
-    status: FinalStatus = Field(description="How the study ended.")
+    status: StudyState = Field(
+        description="How the study ended; `running` in no file, but where one that has not ended "
+        "is loaded."
+    )
     started_at: str = Field(description="When it started first (ISO 8601, UTC).")
     finished_at: str = Field(description="When it ended (ISO 8601, UTC).")
     measurement_protocol: MeasurementProtocol = Field(description="How it was run.")
@@ -215,7 +241,55 @@ class StudyResult(BaseModel):
     )
     warnings: list[str] = Field(description="What may be wrong with these figures.")
 
+    _place: _Place = PrivateAttr(default_factory=_Place)
+
     @model_validator(mode="before")
     @classmethod
     def _bring_up_to_date(cls, data: Any) -> Any:
         return migrate_study(data)
+
+    @property
+    def folder(self) -> Path | None:
+        """The study's folder; ``None`` where it is not known."""
+        return self._place.folder
+
+    def located(self, folder: Path) -> Self:
+        """The same result, which knows its folder."""
+        located = self.model_copy()
+        located._place = _Place(folder.absolute())
+        return located
+
+    def to_rows(self, by: Literal["run", "configuration"] = "run") -> list[dict[str, Any]]:
+        """The study as plain rows.
+
+        Args:
+            by: ``run`` for a row a run, in execution order: hash, label, cycle, node, status and
+                error, then the columns of ``study.csv``, then each setting that differs between
+                the runs by its dotted path. ``configuration`` for statistics over cycles.
+
+        Returns:
+            Rows that all have the same keys; units are in the keys, and what is not there is
+            ``None``.
+
+        Raises:
+            StudyError: rows by run, of a result that does not know its folder.
+        """
+        return run_rows(self, self.folder) if by == "run" else configuration_rows(self)
+
+    def to_frame(self, by: Literal["run", "configuration"] = "run") -> Any:
+        """The rows of ``to_rows`` as a ``pandas.DataFrame``; the rows where pandas is missing.
+
+        Raises:
+            StudyError: as for ``to_rows``.
+        """
+        return frame(self.to_rows(by))
+
+    def __repr__(self) -> str:
+        """One line; ``model_dump()`` has everything."""
+        return study_line(self)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """The summary for a notebook."""
+        return as_html(study_blocks(self))

@@ -7,15 +7,12 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 from llem_core.contracts.sink import FinishedExperiment, FinishedRun, FinishedStudy, ResultSink
 from llem_core.files import write_atomically
-from llem_core.results.experiment import LATENCIES, ExperimentResult
-from llem_core.results.load import LoadResult
+from llem_core.results.views.rows import columns, row, row_of_content
 
-_LATENCY_STATISTICS = ("mean_s", "p50_s", "p90_s", "p95_s", "p99_s")
 _RUN_COLUMNS = (
     *("position", "config_hash", "label", "cycle", "node", "status", "error", "result_file"),
 )
@@ -42,37 +39,8 @@ class CsvSink(ResultSink):
         return [write_atomically(directory / "study.csv", _study_lines(finished, directory))]
 
 
-def row(result: ExperimentResult) -> dict[str, Any]:
-    """The figures of a result as one flat row: always the same columns, in the same order."""
-    return {
-        column: getattr(getattr(result, field), part, None) if part else getattr(result, field)
-        for column, field, part in _columns()
-    }
-
-
-def _columns() -> Iterator[tuple[str, str, str]]:
-    """Each column with the field that it is read from, and the part of it if it has parts."""
-    for name, field in ExperimentResult.model_fields.items():
-        if name in LATENCIES:
-            for statistic in _LATENCY_STATISTICS:
-                yield f"{name}_{statistic}", name, statistic
-        elif name == "load":
-            for part, inner in LoadResult.model_fields.items():
-                if _is_plain(inner.annotation):
-                    yield f"load_{part}", name, part
-        elif _is_plain(field.annotation):
-            yield name, name, ""
-
-
-def _is_plain(annotation: Any) -> bool:
-    if get_origin(annotation) in {Union, UnionType}:
-        return all(_is_plain(member) for member in get_args(annotation))
-    return annotation in {str, int, float, bool, NoneType} or get_origin(annotation) is Literal
-
-
 def _study_lines(finished: FinishedStudy, directory: Path) -> Iterator[bytes]:
-    columns = list(_columns())
-    yield _line([*_RUN_COLUMNS, *(column for column, _, _ in columns)])
+    yield _line([*_RUN_COLUMNS, *(column for column, _, _ in columns())])
     for run in finished.runs:
         content, error = _read(run)
         file = None if run.result_file is None else run.result_file
@@ -83,7 +51,7 @@ def _study_lines(finished: FinishedStudy, directory: Path) -> Iterator[bytes]:
                 *(run.position, run.config_hash, run.label, run.cycle),
                 *(run.node, run.status, error),
                 None if file is None else file.as_posix(),
-                *(_cell(content, field, part) for _, field, part in columns),
+                *row_of_content(content).values(),
             ]
         )
 
@@ -96,11 +64,6 @@ def _read(run: FinishedRun) -> tuple[Mapping[str, Any], str | None]:
     except (OSError, ValueError, RecursionError) as error:
         return {}, run.error or f"its result cannot be read: {error}"
     return (content, run.error) if isinstance(content, dict) else ({}, "its result is damaged")
-
-
-def _cell(content: Mapping[str, Any], field: str, part: str) -> Any:
-    value = content.get(field)
-    return value.get(part) if part and isinstance(value, Mapping) else None if part else value
 
 
 def _line(cells: Any) -> bytes:

@@ -1,0 +1,1 @@
+"""Results that are on the disk, in whatever state they are."""
