@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from llem_core.contracts import Arrival, Workload
+from llem_core.contracts import Arrival, RequestOutput, ServedRequest, Workload
 from llem_core.errors import BackendError, PreFlightError
 from llem_core.plugins import Plugins
 from llem_core.testing import (
@@ -61,6 +62,37 @@ def test_a_closed_load_is_measured_in_a_window_of_time(with_plugins: Within) -> 
     assert result.inter_token_latency.p50_s == pytest.approx(0.005, abs=1e-6)
     assert served.failures == {}
     assert not served.overloaded
+
+
+def test_the_load_goes_on_until_the_window_s_last_request_is_over(with_plugins: Within) -> None:
+    kept: list[ScriptedServer] = []
+
+    class Noting(ScriptedServer):
+        def __init__(self, workload: Workload) -> None:
+            super().__init__(workload)
+            self.sent: list[tuple[float, int]] = []
+            self.ended_s: dict[int, float] = {}
+            kept.append(self)
+
+        def submit(self, request: ServedRequest) -> None:
+            self.sent.append((time.monotonic(), request.index))
+            super().submit(request)
+
+        def arrived(self, timeout_s: float) -> Sequence[Arrival]:
+            found = super().arrived(timeout_s)
+            over = [each for each in found if isinstance(each, RequestOutput)]
+            self.ended_s |= {each.index: each.ended_s for each in over}
+            return found
+
+    load = {"mode": "closed", "concurrency": 4, "ramp_seconds": 0.5, "window_seconds": 1.0}
+    result = run(with_plugins, load, create=Noting, server=SERVER | {"first_token_time_s": 0.3})
+    (server,) = kept
+    assert result.load is not None
+    of_load = [time_s for time_s, index in server.sent][-result.load.n_sent :]
+    closed_s = of_load[0] + result.load.ramp_s + result.duration_s
+    # A request takes 0.345 s: whatever was in flight at the close was followed by another one.
+    assert all(time_s > closed_s for time_s in of_load[-4:])
+    assert len(server.ended_s) == len(server.sent), "and all of them came to their end"
 
 
 def test_an_open_load_above_the_capacity_is_recognised(with_plugins: Within) -> None:

@@ -81,6 +81,9 @@ class LoadDriver:
         self._cancelled: deque[tuple[float, Flight]] = deque()
         self._full_until_s = float("-inf")
         self._last_due_s = float("inf")
+        self._awaited_s = float("-inf")
+        self._n_awaited = 0
+        self._most_in_flight = 0
         self.flights: list[Flight] = []
         self.arrivals: list[Arrival] = []
         self.in_flight = 0
@@ -92,6 +95,22 @@ class LoadDriver:
         now_s = self._clock()
         self._source.start(now_s)
         return now_s
+
+    def await_until(self, due_s: float) -> None:
+        """From now on, ``awaited`` tells of the requests that are due by then (monotonic s).
+
+        The load goes on meanwhile, so that they end under the load under which they began, but
+        never with more in flight than there were: a load above the capacity would grow for ever.
+        """
+        self._awaited_s = due_s
+        self._n_awaited = sum(f.output is None and f.due_s <= due_s for f in self.flights)
+        self._limit = max(1, self._most_in_flight)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a request that ``await_until`` was told of is still to be sent, or in flight."""
+        next_s = self._next_s()
+        return self._n_awaited > 0 or (next_s is not None and next_s <= self._awaited_s)
 
     def stop(self, last_due_s: float) -> None:
         """Send nothing more that is due later than this (monotonic s)."""
@@ -158,6 +177,8 @@ class LoadDriver:
             )
             self.flights.append(flight)
             self.in_flight += 1
+            self._most_in_flight = max(self._most_in_flight, self.in_flight)
+            self._n_awaited += due_s <= self._awaited_s
             self._backend.submit(request)
             self._timeouts.append((now_s + self._timeout_s, flight))
         self._give_up(now_s)
@@ -187,6 +208,7 @@ class LoadDriver:
                 "a mistake in its `arrived`"
             )
         flight.output = output
+        self._n_awaited -= flight.due_s <= self._awaited_s
         self.n_over += 1
         self.n_failed += output.error is not None
         if self._limit is not None and self.in_flight >= self._limit:

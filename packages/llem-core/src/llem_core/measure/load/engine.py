@@ -143,11 +143,13 @@ class LoadEngine(LocalEngine):
         return reading
 
     def drain(self, meter: Meter) -> None:
-        """Send nothing new, and wait for the requests that were due in the window."""
+        """Go on until the requests that were due in the window are over, then end the load."""
         driver, window = self._driving, self._interval
-        driver.stop(window.ended_s)
         latest_s = self._clock() + self._load.request_timeout_seconds + _GRACE_S
         with backend_errors("serving the last requests"):
+            driver.await_until(window.ended_s)
+            driver.drive(lambda now_s: 0.1 if driver.awaited and now_s <= latest_s else None)
+            driver.stop(window.ended_s)
             driver.drive(lambda now_s: None if driver.exhausted or now_s > latest_s else 0.1)
         self._ended_s = self._clock()
         self._collect_again()
