@@ -18,6 +18,7 @@ from tests.integration.server.conftest import Start
 
 QUICK = ("--first-token-s", "0.02", "--token-s", "0.004")
 LOAD = {"mode": "closed", "concurrency": 4, "ramp_seconds": 0.3, "window_seconds": 1.2}
+_MAIN = "from llem_server.testing.__main__ import main; main()"
 COMMAND = [sys.executable, "-m", "llem_server.testing", "--port", "{port}", *QUICK]
 
 
@@ -64,8 +65,21 @@ def test_a_server_that_is_there_is_measured(start: Start, api: str, tmp_path: Pa
     assert sum(seen) == pytest.approx(sum(gaps), abs=0.05)
 
 
-def test_a_server_that_is_started_is_ended() -> None:
-    result = run({"command": COMMAND}, dataset="synthetic", max_input_tokens=12)
+def test_a_server_that_is_started_is_ended_and_its_log_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "import os; print('here I am with', os.environ['SERVER_KEY'], flush=True)"
+    shown = [sys.executable, "-c", f"{told}; {_MAIN}", *COMMAND[3:]]
+    monkeypatch.setenv("SERVER_KEY", "s3cr3t-value")
+    result = run_experiment(
+        model="scripted", backend="server", load=LOAD, n=20, max_output_tokens=8,
+        server={"command": shown, "api_key_env": "SERVER_KEY"},
+        dataset="synthetic", max_input_tokens=12, output_dir=tmp_path,
+        baseline={"enabled": False}, warmup={"enabled": False}, energy={"sampler": None},
+    )  # fmt: skip
+    (log,) = tmp_path.rglob("engine.log")
+    assert log.read_text().startswith("here I am with ***\n")
+    assert (log.parent / "result.json").exists()
     assert result.input_tokens == 12 * round(result.input_tokens / 12)
     assert result.n_requests > 4
     left = psutil.Process().children(recursive=True)

@@ -64,6 +64,8 @@ def test_bytes_may_come_in_any_pieces(cut: int) -> None:
 @pytest.mark.parametrize(("parts", "kind"), [
     (b"SSH-2.0-OpenSSH\r\n\r\n", "malformed response"),
     (HEAD + b"zz\r\n", "malformed response"),
+    (HEAD + b"ffffffffff\r\n", "malformed response"),
+    (HEAD + chunk(b"data: " + b"x" * 2**24), "malformed event"),
     (HEAD + chunk(b"data: {oops\n\n"), "malformed event"),
     (HEAD + chunk(b'data: {"error": {"message": "no"}}\n\n'), "server error"),
     (HEAD + event("a", "stop") + END, "no usage"),

@@ -6,11 +6,14 @@ import ipaddress
 import os
 import socket
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from llem_core.errors import BackendError
 
 from llem_server.config import ServerConfig
+
+_CONNECT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,39 @@ class Address:
         return f"{'https' if self.secure else 'http'}://{self.authority}{self.prefix}"
 
     @property
+    def secrets(self) -> list[str]:
+        """Values of the headers, and the key without the word before it."""
+        values = list(self.headers.values())
+        return [*values, *(v.removeprefix("Bearer ") for v in values if v.startswith("Bearer "))]
+
+    @property
     def authority(self) -> str:
         """Host and port, as the header ``Host`` has them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+    def reachable(self) -> tuple[int, Any]:
+        """Family and socket address at which it can be reached: the first that answers.
+
+        A name may have several, such as ``localhost`` in both versions of IP, and a server that
+        listens at one of them alone.
+
+        Raises:
+            OSError: the name has no address, or nobody answers at any of them.
+        """
+        failure: OSError | None = None
+        for family, kind, protocol, _, where in socket.getaddrinfo(
+            self.host, self.port, type=socket.SOCK_STREAM
+        ):
+            try:
+                with socket.socket(family, kind, protocol) as tried:
+                    tried.settimeout(_CONNECT_S)
+                    tried.connect(where)
+            except OSError as error:
+                failure = failure or error
+            else:
+                return family, where
+        raise failure or OSError("it has no address")
 
     @property
     def is_local(self) -> bool:

@@ -10,6 +10,7 @@ from llem_core.contracts import Chunk, RequestOutput, ServedRequest
 from llem_server.http import MalformedResponseError, Response
 
 _SHOWN = 300
+_MOST_EVENT_BYTES = 16 * 1024 * 1024
 
 
 class Answer:
@@ -41,7 +42,7 @@ class Answer:
             self.fail("malformed response", str(error), now_s)
             return []
         if self.response.status != 200:
-            self._body += body[: _SHOWN * 4]
+            self._body = (self._body + body)[: _SHOWN * 4]
             if self.response.complete:
                 self._refused(now_s)
             return []
@@ -75,6 +76,9 @@ class Answer:
     def _events(self, body: bytes, now_s: float) -> list[Chunk]:
         lines = (self._rest + body).split(b"\n")
         self._rest = lines.pop()
+        if len(self._rest) > _MOST_EVENT_BYTES:
+            self.fail("malformed event", "an event is longer than 16 MiB", now_s)
+            self._rest = b""
         chunks = []
         for line in lines:
             if line[:5] == b"data:":

@@ -105,7 +105,17 @@ class ServerBackend(ServingBackend):
     def facts(self) -> RunFacts:
         """What the server counted since it was found."""
         after = self.engine_counters()
-        return RunFacts({name: after[name] - self._before.get(name, 0.0) for name in after})
+        counted: dict[str, object] = {
+            name: after[name] - self._before.get(name, 0.0) for name in after
+        }
+        return RunFacts(counted, log=self._printed())
+
+    def _printed(self) -> str:
+        """What a server that was started here has printed, but for what only the two may know."""
+        text = "" if self._process is None else self._process.output.text()
+        for value in () if self._control is None else self._control.address.secrets:
+            text = text.replace(value, "***")
+        return text
 
     def unload(self) -> None:
         """Close the connections, and end the server if it was started here."""

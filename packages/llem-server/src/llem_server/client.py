@@ -60,10 +60,7 @@ class Client:
         self._address = address
         self._clock = clock
         self._context = context or (ssl.create_default_context() if address.secure else None)
-        family, kind, _, _, where = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM
-        )[0]
-        self._family, self._kind, self._where = family, kind, where
+        self._where = address.reachable()
         self._selector = selectors.DefaultSelector()
         self._idle: list[_Connection] = []
         self._busy: dict[int, _Connection] = {}
@@ -120,10 +117,11 @@ class Client:
         self._serve(connection) if connection.connected else self._watch(connection, _WRITE)
 
     def _connect(self, answer: Answer) -> _Connection | None:
-        raw = socket.socket(self._family, self._kind)
+        family, where = self._where
+        raw = socket.socket(family, socket.SOCK_STREAM)
         raw.setblocking(False)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = raw.connect_ex(self._where)
+        code = raw.connect_ex(where)
         if code not in {0, errno.EINPROGRESS, errno.EWOULDBLOCK}:
             raw.close()
             self._lost(answer, code)

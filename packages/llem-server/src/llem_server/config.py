@@ -34,7 +34,9 @@ class ServerConfig(BackendSection):
         default_factory=dict, description="Variables that are set for `command`."
     )
     log: str | None = Field(
-        None, description="File for what `command` prints; a temporary one if not given."
+        None,
+        description="File for what `command` prints while it runs. In any case it stands in "
+        "`engine.log` beside the result.",
     )
     ready_path: str = Field("/health", description="Path that answers 200 once it is ready.")
     ready_timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(

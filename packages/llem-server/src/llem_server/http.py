@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 MOST_HEAD_BYTES = 64 * 1024
+MOST_CHUNK_BYTES = 64 * 1024 * 1024
 
 
 class MalformedResponseError(Exception):
@@ -99,6 +100,8 @@ class Response:
                     self.complete = not line
                     continue
                 self._left = _chunk_size(line)
+                if self._left > MOST_CHUNK_BYTES:
+                    raise MalformedResponseError(f"a chunk has {self._left:,} bytes")
                 if self._left == 0:
                     self._left, self._in_trailer = None, True
                 continue

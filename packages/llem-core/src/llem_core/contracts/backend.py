@@ -116,10 +116,13 @@ class RunFacts:
         values: counts and settings by the backend's own names, with their unit, such as
             ``preemptions`` or ``prefix_cache_hit_tokens``; JSON types only.
         notes: remarks for the result's warnings, each a sentence.
+        log: what the engine's own processes have printed so far; it is kept as ``engine.log``
+            beside the result.
     """
 
     values: dict[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    log: str = ""
 
 
 class Backend(ABC):

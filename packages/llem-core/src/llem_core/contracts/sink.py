@@ -63,6 +63,7 @@ class FinishedExperiment:
         processes: raw results of its processes.
         started_s: monotonic time of its start, which the time series counts from.
         load: the load by the second; empty where batches were run.
+        engine_log: what the engine's own processes printed; empty where there was nothing.
     """
 
     result: ExperimentResult
@@ -70,6 +71,7 @@ class FinishedExperiment:
     processes: tuple[ProcessResult, ...]
     started_s: float
     load: tuple[LoadRow, ...] = ()
+    engine_log: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,7 @@ class _Run:
         self.baselines: Baselines | None = None
         self.readings = _Readings()
         self.load: LoadRecord | None = None
+        self.engine_log = ""
         self.device_kind: Literal["cpu", "gpu"] = "cpu"
         self.cards: list[str] = []
 
@@ -155,6 +156,7 @@ class _Run:
             meter.begin(SESSION)
             infos, processes = self.run_engine(engine, meter)
             self.load = engine.record if isinstance(engine, LoadEngine) else None
+            self.engine_log = engine.log if isinstance(engine, LocalEngine) else ""
             self.state.enter(Phase.UNLOAD)
             self.watchdog.release()
             engine.unload()
@@ -274,6 +276,7 @@ class _Run:
             prefill_passes=readings.prefill_passes,
             session=without_own(readings.session, self.own),
             load=self.load,
+            engine_log=self.engine_log,
         )
         self.keep(measured)
         return assemble(measured)

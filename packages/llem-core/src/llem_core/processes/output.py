@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TAIL_CHARACTERS = 4000
+MOST_BYTES = 4 * 1024 * 1024
 
 
 class CapturedOutput:
@@ -74,6 +75,14 @@ class CapturedOutput:
         start = max(0, size - TAIL_CHARACTERS)
         text = os.pread(self._descriptor, size - start, start).decode(errors="replace")
         return text.strip()
+
+    def text(self) -> str:
+        """All that was printed; of more than ``MOST_BYTES``, the end."""
+        if self._descriptor < 0:
+            return ""
+        size = os.fstat(self._descriptor).st_size
+        start = max(0, size - MOST_BYTES)
+        return os.pread(self._descriptor, size - start, start).decode(errors="replace")
 
     def close(self) -> None:
         """Free the file; harmless when that is done."""

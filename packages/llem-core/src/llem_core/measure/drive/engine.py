@@ -114,6 +114,8 @@ class LocalEngine:
         self._warmup_plan: WarmupPlan | None = None
         self._warmup: WarmupResult | None = None
         self._run: WindowRun | None = None
+        self.log = ""
+        """What the engine's own processes had printed when its outputs were read."""
 
     def load(self) -> list[ModelInfo]:
         """Make the backend and load its model."""
@@ -183,6 +185,7 @@ class LocalEngine:
                 for batch, raw in zip(self._batches, run.raw, strict=True)
             ]
             facts = backend.facts()
+        self.log = facts.log
         return [
             ProcessResult(
                 rank=self._rank,

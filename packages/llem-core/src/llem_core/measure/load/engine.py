@@ -167,6 +167,7 @@ class LoadEngine(LocalEngine):
         driver, window = self._driving, self._interval
         with backend_errors("reading the outputs"):
             memory, facts = self._loaded.memory(), self._loaded.facts()
+        self.log = facts.log
         observed = ObservedLoad(
             driver.flights,
             served_tokens(driver.flights, driver.arrivals),

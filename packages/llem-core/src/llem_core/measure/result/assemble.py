@@ -84,6 +84,7 @@ def assemble(measured: Observations) -> FinishedExperiment:
         tuple(measured.processes),
         measured.started_s,
         () if load is None else load_rows(load, measured.history),
+        measured.engine_log,
     )
 
 

@@ -48,6 +48,7 @@ class Observations:
     prefill_passes: int
     session: EnergyReading | None
     load: LoadRecord | None = None
+    engine_log: str = ""
 
     @property
     def devices(self) -> UsedDevices:
