@@ -6,7 +6,9 @@ import click
 
 from llem_cli import __version__
 from llem_cli.config import config
+from llem_cli.results.list import list_
 from llem_cli.results.report import report
+from llem_cli.results.show import show
 from llem_cli.run import run
 
 
@@ -19,3 +21,5 @@ def cli() -> None:
 cli.add_command(run)
 cli.add_command(config)
 cli.add_command(report)
+cli.add_command(show)
+cli.add_command(list_)

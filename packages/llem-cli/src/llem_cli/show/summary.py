@@ -23,7 +23,7 @@ def summarise(result: ExperimentResult, files: Iterable[Path] = ()) -> str:
         result: the result.
         files: what was written.
     """
-    return render([*experiment_blocks(result), _files(files)])
+    return render([*experiment_blocks(result), files_block(files)])
 
 
 def summarise_study(
@@ -37,8 +37,9 @@ def summarise_study(
         files: what was written.
     """
     told = [f"{one.label}, cycle {one.cycle}: {one.error or one.status}" for one in failures]
-    return render([*study_blocks(result, told), _files(files)])
+    return render([*study_blocks(result, told), files_block(files)])
 
 
-def _files(files: Iterable[Path]) -> Block:
+def files_block(files: Iterable[Path]) -> Block:
+    """What was written, as paths from here."""
     return Block("Files", items=[relative(path) for path in files])
