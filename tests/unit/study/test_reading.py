@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from llem_core.errors import ConfigError, StudyError
+from llem_core.results.views.progress import ProgressLine
 from llem_core.study.reading.listing import list_results
 from llem_core.testing import InlineLauncher
 from llenergymeasure import (
@@ -265,3 +267,20 @@ def test_a_result_survives_pickle_with_its_folder(study: StudyResult) -> None:
     again = pickle.loads(pickle.dumps(study))
     assert isinstance(again, StudyResult)
     assert again.folder == study.folder
+
+
+def test_the_line_of_a_notebook_says_how_far_a_study_is(tmp_path: Path) -> None:
+    told = io.StringIO()
+    content = {**FIELDS, "name": "s", "model": "m\x1b[2J", "sweep": {"n": [1, 2]}}
+    line = ProgressLine(told)
+    run_study(content, output_dir=tmp_path, launcher=InlineLauncher(), gaps=False, listener=line)
+    text = told.getvalue()
+    assert "[2/2] cycle 1, n=2: completed" in text
+    assert text.count("\n") == 1
+    assert "2 completed, 0 failed" in text.rpartition("\r")[2]
+    assert "\x1b" not in text
+
+
+def test_a_script_is_told_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    run_experiment(**FIELDS, n=1)
+    assert capsys.readouterr() == ("", "")

@@ -27,6 +27,7 @@ from llem_core.files import check_writable, new_study_folder
 from llem_core.measure.preflight import disk_bytes
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.study import StudyResult
+from llem_core.results.views.progress import notebook_progress
 from llem_core.study.elsewhere import ElsewhereRunner
 from llem_core.study.in_process import InProcessRunner, SavedExperiment
 from llem_core.study.preflight import check_study
@@ -62,7 +63,7 @@ def run_experiment(
             and without ``fields``, the quickstart experiment.
         output_dir: folder in which the result's own folder is made; nothing is written if not
             given.
-        listener: is told of events while it runs.
+        listener: is told of events while it runs; without one, a line in a notebook is.
         timeout_s: how long it may take (s), over ``execution.experiment_timeout_seconds`` of the
             file. The error comes at once in the main thread, and in another one as soon as
             Python code runs there.
@@ -78,6 +79,7 @@ def run_experiment(
     """
     resolved, limit_s = _resolve(config, fields)
     output = None if output_dir is None else Path(output_dir)
+    listener = listener or notebook_progress()
     saved = run_and_save(resolved, output, listener, limit_s=timeout_s or limit_s)
     if saved.error is not None:
         raise ExperimentError(saved.error)
@@ -119,7 +121,7 @@ def run_study(
         resume: folder of a study to go on with; ``True`` for the latest unfinished one in
             ``output_dir``.
         gaps: whether to keep the pauses that the study asks for.
-        listener: is told of events while it runs.
+        listener: is told of events while it runs; without one, a line in a notebook is.
         launcher: gives each experiment its process; by default a fresh spawned one.
         on_interrupt: whether jobs of a cluster are cancelled then, or left for ``resume``.
 
@@ -137,6 +139,7 @@ def run_study(
     output = load_user_config().output if output_dir is None else Path(output_dir)
     wanted = None if config is None else _as_study(config)
     study, directory = _begin(wanted, output, resume)
+    listener = listener or notebook_progress()
     runner = StudyRunner(
         study, directory, launcher=launcher, listener=listener, gaps=gaps, on_interrupt=on_interrupt
     )
