@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+
+from altair.utils.schemapi import debug_mode
 
 from llem_report.facts.entries import Entry
 from llem_report.plots.budget import budgets
@@ -36,15 +39,27 @@ class Plots:
 
 
 def draw_all(
-    sources: Sequence[Source], entries: Sequence[Entry], details: Sequence[Detail]
+    sources: Sequence[Source],
+    entries: Sequence[Entry],
+    details: Sequence[Detail],
+    *,
+    validate: bool = False,
 ) -> Plots:
-    """Draw what these results have the data for."""
-    compared = len(entries) > 1
-    return Plots(
-        comparison=(*ranking(entries), *tradeoffs(entries), *heat_maps(entries))
-        if compared
-        else (),
-        latency=tuple(distributions(details)),
-        time=tuple(timelines(details)),
-        trust=(*budgets(details), *warm_ups(details), *effects(sources)),
-    )
+    """Draw what these results have the data for.
+
+    Args:
+        sources: studies and experiments.
+        entries: their configurations.
+        details: the runs that are drawn in detail.
+        validate: whether each chart is held against Vega-Lite's schema.
+    """
+    compared = entries if len(entries) > 1 else ()
+    # The charts are these modules' own: looking each part up in Vega-Lite's schema takes longer
+    # than drawing. The tests draw with it.
+    with nullcontext() if validate else debug_mode(False):
+        return Plots(
+            comparison=(*ranking(compared), *tradeoffs(compared), *heat_maps(compared)),
+            latency=tuple(distributions(details)),
+            time=tuple(timelines(details)),
+            trust=(*budgets(details), *warm_ups(details), *effects(sources)),
+        )

@@ -9,7 +9,7 @@ import altair as alt
 
 from llem_report.plots.drawing import draw
 from llem_report.plots.figure import Figure
-from llem_report.plots.scales import values
+from llem_report.plots.scales import short_names, values
 from llem_report.plots.theme import MUTED, SERIES, WIDTH
 from llem_report.sources.material import Source
 from llem_report.sources.run import Run
@@ -78,14 +78,15 @@ def _cycles(source: Source, name: str, among: str) -> Figure | None:
 
 
 def _nodes(source: Source, name: str, among: str) -> Figure:
+    short = short_names([node.node for node in source.nodes])
     rows = [
         {
-            "node": node.node,
+            "node": name,
             "mean": node.effect_percent,
             "low": node.interval_low_percent,
             "high": node.interval_high_percent,
         }
-        for node in source.nodes
+        for node, name in zip(source.nodes, short, strict=True)
     ]
     y = alt.Y("node:N", title=None)
     base = alt.Chart(values(rows)).encode(y=y)

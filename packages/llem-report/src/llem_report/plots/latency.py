@@ -12,7 +12,7 @@ from llem_core.units import common_prefix
 
 from llem_report.plots.drawing import draw
 from llem_report.plots.figure import Figure
-from llem_report.plots.scales import legend_name, values
+from llem_report.plots.scales import short_names, values
 from llem_report.plots.theme import SERIES, WIDTH
 from llem_report.sources.detail import Detail
 
@@ -71,11 +71,12 @@ def _figure(name: str, title: str, meaning: str, curves: Mapping[str, Sequence[f
         for share in _DRAWN
     ]
     factor, prefix = common_prefix(percentile(ordered, 50) for ordered in curves.values())
+    short = dict(zip(curves, short_names(list(curves)), strict=True))
     rows = [
-        {"run": legend_name(run), "share": share, "value": max(value_s / factor, 1e-6)}
+        {"run": short[run], "share": share, "value": max(value_s / factor, 1e-6)}
         for run, share, value_s in points
     ]
-    names = [legend_name(run) for run in curves]
+    names = list(short.values())
     largest, smallest = max(r["value"] for r in rows), min(r["value"] for r in rows)
     log = largest > 20 * smallest
     color = alt.Color(
@@ -95,7 +96,7 @@ def _figure(name: str, title: str, meaning: str, curves: Mapping[str, Sequence[f
             color=color,
         )
         .properties(
-            width=WIDTH, height=240, autosize=alt.AutoSizeParams(type="fit", contains="padding")
+            width=WIDTH, height=190, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
         )
     )
     return Figure(
@@ -126,12 +127,13 @@ def warm_ups(details: Sequence[Detail]) -> Iterator[Figure]:
     if not curves:
         return
     factor, prefix = common_prefix(min(curve) for curve in curves.values())
+    short = dict(zip(curves, short_names(list(curves)), strict=True))
     rows = [
-        {"run": legend_name(run), "batch": number, "value": value_s / factor}
+        {"run": short[run], "batch": number, "value": value_s / factor}
         for run, curve in curves.items()
         for number, value_s in enumerate(curve, start=1)
     ]
-    names = [legend_name(run) for run in curves]
+    names = list(short.values())
     chart = (
         alt.Chart(values(rows))
         .mark_line(point=alt.OverlayMarkDef(size=25))
@@ -147,7 +149,7 @@ def warm_ups(details: Sequence[Detail]) -> Iterator[Figure]:
             ),
         )
         .properties(
-            width=WIDTH, height=230, autosize=alt.AutoSizeParams(type="fit", contains="padding")
+            width=WIDTH, height=190, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
         )
     )
     yield Figure(

@@ -11,7 +11,7 @@ from llem_core.units import common_prefix
 from llem_report.facts.entries import Entry
 from llem_report.plots.drawing import draw
 from llem_report.plots.figure import Figure
-from llem_report.plots.scales import Row, domain, estimated_word, values
+from llem_report.plots.scales import Row, Span, estimated_word, short_names, span, values
 from llem_report.plots.theme import SERIES, WIDTH
 
 MOST_DRAWN = 40
@@ -46,15 +46,15 @@ def _energy(entries: Sequence[Entry]) -> Figure:
     rows = [
         {
             **_row(entry.energy, factor),
-            "name": f"{TIE} {entry.name}" if _tied(entry) else entry.name,
+            "name": f"{TIE} {name}" if _tied(entry) else name,
             "hollow": entry.estimated,
         }
-        for entry in drawn
+        for entry, name in zip(drawn, _names(drawn), strict=True)
     ]
     return Figure(
         name="energy-by-configuration",
         title=f"Energy per output token by configuration{word}",
-        caption=caption + _left_out(len(entries), "lowest"),
+        caption=caption + _left_out(len(entries), "lowest") + _span(rows).remark,
         svg=_drawn(rows, f"{unit} per output token{word}", "energy-by-configuration"),
         columns=[
             *("configuration", "rank in its study", "mean (J/token)", "interval low (J/token)"),
@@ -76,19 +76,17 @@ def _energy_data(entry: Entry) -> list[str | float | int | None]:
 
 
 def _speed(entries: Sequence[Entry]) -> Figure:
+    drawn = entries[:MOST_DRAWN]
+    rows = [
+        {**_row(entry.speed, 1.0), "name": name, "hollow": False}
+        for entry, name in zip(drawn, _names(drawn), strict=True)
+    ]
     return Figure(
         name="speed-by-configuration",
         title="Output tokens per second by configuration",
         caption="Output tokens over the measured window: mean over cycles and its 95 % interval; "
-        f"more is better.{_left_out(len(entries), 'fastest')}",
-        svg=_drawn(
-            [
-                {**_row(entry.speed, 1.0), "name": entry.name, "hollow": False}
-                for entry in entries[:MOST_DRAWN]
-            ],
-            "output tokens/s",
-            "speed-by-configuration",
-        ),
+        f"more is better.{_left_out(len(entries), 'fastest')}{_span(rows).remark}",
+        svg=_drawn(rows, "output tokens/s", "speed-by-configuration"),
         columns=[
             *("configuration", "mean (tokens/s)", "interval low (tokens/s)"),
             *("interval high (tokens/s)", "cycles"),
@@ -111,22 +109,35 @@ def _row(statistics: CycleStatistics | None, factor: float) -> Row:
     }
 
 
+def _names(entries: Sequence[Entry]) -> list[str]:
+    return short_names([entry.name for entry in entries])
+
+
 def _tied(entry: Entry) -> bool:
     return bool(entry.summary.indistinguishable_from_previous)
 
 
+def _span(rows: Sequence[Row]) -> Span:
+    ends = [row[key] for row in rows for key in ("low", "high") if row[key] is not None]
+    return span([row["mean"] for row in rows], also=ends, from_zero=True)
+
+
 def _drawn(rows: Sequence[Row], title: str, name: str) -> str:
-    scale = domain(rows)
-    clipped = [{**row, **_within(row, scale)} for row in rows]
+    over = _span(rows)
+    clipped = [{**row, **{key: over.clipped(row[key]) for key in ("low", "high")}} for row in rows]
     order = [row["name"] for row in rows]
     y = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False))
-    x = alt.X("mean:Q", title=title, scale=alt.Scale(domain=list(scale), nice=False))
+    x = alt.X("mean:Q", title=title, scale=over.scale())
     base = alt.Chart(values(clipped)).encode(y=y)
-    rules = base.mark_rule(strokeWidth=2, color=SERIES[0]).encode(x="low:Q", x2="high:Q")
-    solid = base.mark_point(filled=True, size=70, opacity=1, color=SERIES[0]).encode(x=x)
-    hollow = base.mark_point(filled=False, size=70, strokeWidth=2, color=SERIES[1]).encode(x=x)
+    solid = base.mark_point(filled=True, size=42, opacity=1, color=SERIES[0]).encode(x=x)
+    hollow = base.mark_point(filled=False, size=55, strokeWidth=2, color=SERIES[1]).encode(x=x)
+    ends = [
+        base.mark_tick(thickness=2, size=11, color=SERIES[0]).encode(x=f"{key}:Q")
+        for key in ("low", "high")
+    ]
     layers = alt.layer(
-        rules,
+        base.mark_rule(strokeWidth=2, color=SERIES[0]).encode(x="low:Q", x2="high:Q"),
+        *ends,
         solid.transform_filter("!datum.hollow"),
         hollow.transform_filter("datum.hollow"),
     )
@@ -136,16 +147,6 @@ def _drawn(rows: Sequence[Row], title: str, name: str) -> str:
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
     )
     return draw(sized, name)
-
-
-def _within(row: Row, scale: tuple[float, float]) -> Row:
-    """Ends of an interval that lie beyond the axis are drawn to its end."""
-    ends: Row = {}
-    for key in ("low", "high"):
-        value = row[key]
-        if isinstance(value, float):
-            ends[key] = min(max(value, scale[0]), scale[1])
-    return ends
 
 
 def _left_out(n: int, which: str) -> str:

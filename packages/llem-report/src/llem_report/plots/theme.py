@@ -55,6 +55,7 @@ def shown_size(size: str) -> str:
 
 CONFIG: dict[str, Any] = {
     "background": None,
+    "padding": {"left": 16, "right": 10, "top": 6, "bottom": 6},
     "font": "system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif",
     "view": {"stroke": None},
     "axis": {

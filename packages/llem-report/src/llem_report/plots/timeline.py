@@ -11,7 +11,7 @@ import altair as alt
 
 from llem_report.plots.drawing import draw
 from llem_report.plots.figure import Figure
-from llem_report.plots.scales import legend_name, values
+from llem_report.plots.scales import short_names, values
 from llem_report.plots.theme import BAND, MUTED, SERIES
 from llem_report.sources.detail import Detail
 
@@ -91,12 +91,8 @@ def _device_names(detail: Detail, devices: Iterable[str]) -> dict[str, str]:
     """Product names of devices, numbered where several have one name."""
     breakdown = detail.result.energy_breakdown
     labels = {d.name: d.label for d in breakdown.domains if d.label} if breakdown else {}
-    names = {device: legend_name(labels.get(device, device)) for device in devices}
-    found: dict[str, str] = {}
-    for number, (device, label) in enumerate(names.items(), start=1):
-        twice = list(names.values()).count(label) > 1
-        found[device] = f"{label} #{number}" if twice else label
-    return found
+    found = list(devices)
+    return dict(zip(found, short_names([labels.get(d, d) for d in found]), strict=True))
 
 
 def _phases(rows: Sequence[Row]) -> list[dict[str, Any]]:

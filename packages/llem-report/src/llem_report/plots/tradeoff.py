@@ -12,7 +12,7 @@ from llem_core.units import common_prefix
 from llem_report.facts.entries import Entry
 from llem_report.plots.drawing import draw
 from llem_report.plots.figure import Figure
-from llem_report.plots.scales import Row, estimated_word, values
+from llem_report.plots.scales import Row, estimated_word, span, values
 from llem_report.plots.theme import MUTED, SERIES, WIDTH
 
 _HEIGHT = 300
@@ -127,8 +127,8 @@ def _figure(axis: _Axis, entries: Sequence[Entry]) -> Figure:
 
 
 def _drawn(rows: Sequence[Row], x_title: str, y_title: str, axis: _Axis) -> str:
-    x = alt.X("x:Q", title=x_title, scale=alt.Scale(zero=False, padding=18))
-    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False, padding=18))
+    x = alt.X("x:Q", title=x_title, scale=span([row["x"] for row in rows]).scale())
+    y = alt.Y("y:Q", title=y_title, scale=span([row["y"] for row in rows]).scale())
     base = alt.Chart(values(rows)).encode(x=x, y=y)
     step: Literal["step-before", "step-after"] = (
         "step-before" if axis.more_is_better else "step-after"

@@ -189,17 +189,17 @@ def _state(manifest: StudyManifest, folder: Path) -> Iterator[str]:
     done = f"{statuses.count('completed')} of {len(statuses)} runs have a result"
     if manifest.status == "running":
         yield (
-            f"The study {manifest.study_name} is still running, or its process was cut off: "
+            f"The study “{manifest.study_name}” is still running, or its process was cut off: "
             f"{done}, and more may come. `llem run --resume {folder}` goes on with it."
         )
     elif manifest.status == "interrupted":
         yield (
-            f"The study {manifest.study_name} was interrupted: {done}. "
+            f"The study “{manifest.study_name}” was interrupted: {done}. "
             f"`llem run --resume {folder}` goes on with it."
         )
     elif failed := statuses.count("failed"):
         every = "All" if failed == len(statuses) else f"{failed} of {len(statuses)}"
-        yield f"{every} runs of the study {manifest.study_name} failed; their errors stand below."
+        yield f"{every} runs of the study “{manifest.study_name}” failed; their errors stand below."
 
 
 def _unreadable(errors: Sequence[str]) -> Iterator[str]:

@@ -1,0 +1,58 @@
+"""Reports of each kind, opened in a real Chromium: light, dark and narrow; fails on what is wrong.
+
+uv run --with playwright python scripts/report_pages.py [<folder to keep pages and pictures in>]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from llem_report import write_report
+from llem_report.testing.__main__ import make
+from report_browser import VIEWS, browser, find_chromium, look
+
+SEVERAL = {
+    "several": ("study", "served", "experiment", "estimated"),
+    "experiments": ("experiment", "estimated", "no-energy"),
+}
+FEWEST_FIGURES = {"failed": 0, "study": 15, "served": 12, "experiment": 5, "several": 15}
+
+
+def main() -> int:
+    """Make the pages and look at each."""
+    chromium = find_chromium()
+    if chromium is None:
+        print("no Chromium is installed, so no report was opened")
+        return 3
+    with tempfile.TemporaryDirectory() as place:
+        pictures = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+        kept = pictures or Path(place)
+        kept.mkdir(parents=True, exist_ok=True)
+        results = Path(place) / "results"
+        make(results)
+        kinds = {path.name: (path.name,) for path in sorted(results.iterdir())} | SEVERAL
+        wrong: list[str] = []
+        started_s = time.perf_counter()
+        with browser(chromium) as running:
+            for kind, folders in kinds.items():
+                page = kept / f"{kind}.html"
+                write_report([results / folder for folder in folders], "html", page)
+                for view in VIEWS:
+                    seen = look(running, page, view, pictures and pictures / f"{kind}-{view}.png")
+                    wrong += [f"{kind}, {each}" for each in seen.wrong]
+                    if seen.n_figures < FEWEST_FIGURES.get(kind, 3):
+                        wrong.append(f"{kind}: only {seen.n_figures} figures")
+        took_s = time.perf_counter() - started_s
+    print("\n".join(wrong))
+    print(
+        f"reports: {len(kinds)} kinds in {len(VIEWS)} views, {len(wrong)} things wrong, "
+        f"{took_s:.0f} s"
+    )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
