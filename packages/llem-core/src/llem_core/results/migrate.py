@@ -25,7 +25,8 @@ STUDY_SCHEMA_VERSION = 2
 STUDY_SCHEMA_HISTORY = {
     1: "first version",
     2: "`tied_with_better` is now `indistinguishable_from_previous`; `block`, "
-    "`difference_from_previous` and `nodes` are new: null and empty without blocks",
+    "`difference_from_previous` and `nodes` are new: null and empty without blocks; a "
+    "configuration has statistics of what it served (`load`), null for batches",
 }
 """``study_result.json``: version to what it changed."""
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from llem_core.contracts.sampler import EnergyMethod
+from llem_core.contracts.workload import LoadMode
 from llem_core.results.migrate import STUDY_SCHEMA_VERSION, migrate_study
 from llem_core.results.views.frame import configuration_rows, frame, run_rows
 from llem_core.results.views.html import as_html
@@ -72,6 +73,64 @@ class NodeEffect(BaseModel):
     )
 
 
+class LoadStatistics(BaseModel):
+    """What one configuration served under its load, over its cycles.
+
+    Percentiles are each run's own, so that their scatter is that between runs.
+    """
+
+    model_config = _STRICT
+
+    mode: LoadMode = Field(description="Closed, open or trace.")
+    offered_requests_per_second: CycleStatistics | None = Field(
+        description="Requests that were due in the window, per second (1/s); null for a closed "
+        "load, which offers what is served."
+    )
+    achieved_requests_per_second: CycleStatistics | None = Field(
+        description="Requests finished in the window, per second (1/s)."
+    )
+    mean_concurrency: CycleStatistics | None = Field(description="Mean of the requests in flight.")
+    goodput_requests_per_second: CycleStatistics | None = Field(
+        description="Requests finished that kept the SLO, per second (1/s); null without."
+    )
+    slo_attainment: CycleStatistics | None = Field(
+        description="Share of the requests that kept the SLO (dimensionless); null without."
+    )
+    time_to_first_token_p50_s: CycleStatistics | None = Field(
+        description="Median time to first token of a run (s)."
+    )
+    time_to_first_token_p99_s: CycleStatistics | None = Field(
+        description="Its 99th percentile (s)."
+    )
+    inter_token_latency_p50_s: CycleStatistics | None = Field(
+        description="Median inter-token latency of a run (s)."
+    )
+    inter_token_latency_p99_s: CycleStatistics | None = Field(
+        description="Its 99th percentile (s)."
+    )
+    time_per_output_token_p50_s: CycleStatistics | None = Field(
+        description="Median time per output token of a run (s)."
+    )
+    time_per_output_token_p99_s: CycleStatistics | None = Field(
+        description="Its 99th percentile (s)."
+    )
+    end_to_end_latency_p50_s: CycleStatistics | None = Field(
+        description="Median end-to-end latency of a run (s)."
+    )
+    end_to_end_latency_p99_s: CycleStatistics | None = Field(description="Its 99th percentile (s).")
+    energy_per_request_j: CycleStatistics | None = Field(
+        description="Gross energy per request (J); null without energy."
+    )
+    energy_per_good_request_j: CycleStatistics | None = Field(
+        description="Gross energy per request that kept the SLO (J); null likewise."
+    )
+    mean_power_w: CycleStatistics | None = Field(
+        description="Mean power of the window (W); null without energy."
+    )
+    n_overloaded: int = Field(description="Cycles in which more was offered than served.")
+    n_not_steady: int = Field(description="Cycles whose window was not steady.")
+
+
 class ConfigurationSummary(BaseModel):
     """One configuration over its cycles."""
 
@@ -107,6 +166,9 @@ class ConfigurationSummary(BaseModel):
         None,
         description="How much more it takes than the one ranked just before it, within blocks; "
         "null without blocks, and where fewer than two blocks have both.",
+    )
+    load: LoadStatistics | None = Field(
+        None, description="What it served; null where batches were run."
     )
 
 

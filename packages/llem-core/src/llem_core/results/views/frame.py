@@ -74,13 +74,17 @@ def _configuration(one: ConfigurationSummary) -> dict[str, Any]:
         row[f"{quantity}_n"] = statistics.n if statistics else 0
         for part in ("mean", "standard_deviation", "interval_low", "interval_high"):
             row[_named(quantity, part)] = getattr(statistics, part, None)
+    for name, statistics in one.load or ():
+        if hasattr(statistics, "mean"):
+            row[f"load_{_named(name, 'mean')}"] = statistics.mean
     return row
 
 
 def _named(quantity: str, part: str) -> str:
     """The unit stays last: ``energy_adjusted_mean_j``."""
-    if quantity.endswith("_j"):
-        return f"{quantity.removesuffix('_j')}_{part}_j"
+    for unit in ("_j", "_s", "_w"):
+        if quantity.endswith(unit):
+            return f"{quantity.removesuffix(unit)}_{part}{unit}"
     return f"{quantity}_{part}"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from llem_core.results.views.block import Block, counted
 from llem_core.results.views.ranking import ranking, told_apart
+from llem_core.results.views.served import served_block
 from llem_core.units import format_duration, format_si
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def study_blocks(result: StudyResult, failures: Sequence[str] = ()) -> list[Bloc
     return [
         _study(result),
         _ranking(result),
+        served_block(result.configurations),
         nodes_block(result),
         Block("Failed runs", items=list(failures)),
         skipped_block(result.skipped),

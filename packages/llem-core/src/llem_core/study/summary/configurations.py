@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from llem_core.results.study import ConfigurationSummary, CycleStatistics, NodeEffect
+from llem_core.results.study import (
+    ConfigurationSummary,
+    CycleStatistics,
+    LoadStatistics,
+    NodeEffect,
+)
 from llem_core.study.summary.blocks import (
     Block,
     Fit,
@@ -14,7 +19,7 @@ from llem_core.study.summary.blocks import (
     node_effects,
     with_block_interval,
 )
-from llem_core.study.summary.figures import Figures
+from llem_core.study.summary.figures import SERVED, Figures
 from llem_core.study.summary.statistics import differ, summarise
 
 
@@ -84,6 +89,24 @@ def _summary(
         output_tokens_per_second=over_cycles("output_tokens_per_second"),
         rank=None,
         indistinguishable_from_previous=None,
+        load=_load(figures),
+    )
+
+
+def _load(figures: Sequence[Figures]) -> LoadStatistics | None:
+    """What was served, over cycles; ``None`` where batches were run."""
+    served = [one.served for one in figures if one.served is not None]
+    if not served:
+        return None
+    values = {
+        name: summarise([one.values[name] for one in served if name in one.values])
+        for name in SERVED
+    }
+    return LoadStatistics(
+        mode=served[0].mode,
+        **values,
+        n_overloaded=sum(one.overloaded for one in served),
+        n_not_steady=sum(one.steady is False for one in served),
     )
 
 

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from llem_core.contracts.sampler import EnergyMethod
-from llem_core.results.experiment import ExperimentResult
+from llem_core.contracts.workload import LoadMode
+from llem_core.results.experiment import LATENCIES, ExperimentResult
 from llem_core.results.migrate import migrate_experiment
+from llem_core.results.study import CycleStatistics, LoadStatistics
+
+SERVED = tuple(
+    name
+    for name, field in LoadStatistics.model_fields.items()
+    if CycleStatistics in get_args(field.annotation)
+)
+"""The quantities of ``LoadStatistics``."""
+_SERVED_PARTS = {"load", "energy_per_request_j", "mean_power_w", *LATENCIES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +35,24 @@ class Figures:
     energy_method: EnergyMethod | None
     energy_source: str | None
     duration_s: float
+    served: ServedFigures | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFigures:
+    """What a study needs of a result under a load.
+
+    Attributes:
+        mode: closed, open or trace.
+        values: those quantities of ``LoadStatistics`` that the result has.
+        overloaded: whether more was offered than served.
+        steady: whether its window was steady; ``None`` where that is not known.
+    """
+
+    mode: LoadMode
+    values: Mapping[str, float]
+    overloaded: bool
+    steady: bool | None
 
 
 def figures_of(result: ExperimentResult) -> Figures:
@@ -36,6 +65,7 @@ def figures_of(result: ExperimentResult) -> Figures:
         energy_method=result.energy_method,
         energy_source=result.energy_source,
         duration_s=result.duration_s,
+        served=None if result.load is None else _served(result.model_dump(include=_SERVED_PARTS)),
     )
 
 
@@ -73,10 +103,30 @@ def read_figures(path: Path, config_hash: str) -> Figures:
         energy_method=method if method in get_args(EnergyMethod) else None,
         energy_source=source if isinstance(source, str) else None,
         duration_s=duration_s,
+        served=_served(content),
     )
 
 
-def _number(content: dict[str, Any], name: str) -> float | None:
+def _served(content: Mapping[str, Any]) -> ServedFigures | None:
+    """What is there of a load; ``None`` where batches were run."""
+    load = content.get("load")
+    if not isinstance(load, dict) or load.get("mode") not in get_args(LoadMode):
+        return None
+    values: dict[str, float] = {}
+    for name in SERVED:
+        part, statistic = name.rsplit("_", 2)[0], "_".join(name.rsplit("_", 2)[1:])
+        inner = content.get(part) if statistic in {"p50_s", "p99_s"} else None
+        found = _number(inner, statistic) if isinstance(inner, dict) else None
+        found = _number(load, name) if found is None else found
+        found = _number(content, name) if found is None else found
+        if found is not None:
+            values[name] = found
+    evidence = load.get("evidence")
+    steady = evidence.get("steady") if isinstance(evidence, dict) else None
+    return ServedFigures(load["mode"], values, bool(load.get("overloaded")), steady)
+
+
+def _number(content: Mapping[str, Any], name: str) -> float | None:
     value = content.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
