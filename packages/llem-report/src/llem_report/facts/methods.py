@@ -162,9 +162,10 @@ def _statistics(source: Source) -> Iterator[str]:
     absolute = [run.absolute_share for run in source.runs if run.absolute_share is not None]
     if comparison and absolute:
         yield (
-            f"The expanded uncertainty (95 %) of a single run is at most {max(comparison):.2%} for "
-            f"comparisons on one card, and {max(absolute):.2%} for absolute joules, the latter "
-            "including the cards' unknown gain."
+            "The expanded uncertainty (95 %) of a single run is at most "
+            f"{100 * max(comparison):.2f} % for comparisons on one card, and "
+            f"{100 * max(absolute):.2f} % for absolute joules, the latter including the cards' "
+            "unknown gain."
         )
     if source.design_hash:
         yield f"Study design {source.design_hash}."

@@ -12,7 +12,11 @@ from llem_report.facts.tables import at_a_glance, configurations
 from llem_report.page.html import derived_table
 
 _MOST_ROWS = 150
-_ACTS = re.compile(r"([\\`*_{}\[\]()#+!|~$^=:@-])")
+_ACTS = re.compile(
+    r"([\\`*_{}\[\]#|!~$^])|^([-+=:]|\d+[.)])|(?<=\w)(:)(?=//)|(?<=www)(\.)", re.IGNORECASE
+)
+"""What Markdown, with the additions of forges, takes for more than text."""
+_MENTION = re.compile(r"@(?=\w)")
 
 
 def markdown(found: Document) -> str:
@@ -24,7 +28,8 @@ def escaped(text: str) -> str:
     """One line of a result's text, as it is; no mark-up, no HTML, no link and no mention."""
     line = " ".join(str(clean(text)).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _ACTS.sub(r"\\\1", line)
+    line = _ACTS.sub(lambda match: f"\\{match.group()}", line)
+    return _MENTION.sub("@<!-- -->", line)
 
 
 def _lines(found: Document) -> Iterator[str]:

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llem_core.errors import ConfigError
-from llem_core.files import read_file
 from llem_core.results.experiment import LATENCIES, ExperimentResult
 from llem_core.results.latency import LatencyStatistics
 from llem_core.results.migrate import SCHEMA_VERSION
+from llem_core.study.reading.load import RESULT, load_result
 from llem_core.study.summary.figures import Figures, figures_of
-from pydantic import ValidationError
 
-RESULT = "result.json"
 _VERSION = re.compile(rb'"schema_version":\s*(\d{1,6})')
 
 Settings = Mapping[str, str]
@@ -98,22 +95,13 @@ def load(folder: Path) -> tuple[ExperimentResult, int]:
     Raises:
         ConfigError: it is missing, damaged or of a newer version; the message says which.
     """
-    path = folder / RESULT
-    try:
-        content = read_file(path)
-        return ExperimentResult.model_validate_json(content), _written_version(content)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        what = f"{place}: {first['msg']}" if place else first["msg"]
-        raise ConfigError(f"{path} is no result that can be read ({what}).") from error
+    return load_result(folder / RESULT), _written_version(folder / RESULT)
 
 
-def _written_version(content: bytes) -> int:
+def _written_version(path: Path) -> int:
     """The version that stands first in a result's file, before it was brought up to date."""
-    found = _VERSION.search(content[:400])
+    with path.open("rb") as file:
+        found = _VERSION.search(file.read(400))
     return int(found.group(1)) if found else SCHEMA_VERSION
 
 

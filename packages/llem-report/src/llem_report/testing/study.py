@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -130,6 +131,8 @@ def write_study(study: MadeStudy, folder: Path, *, raw_of: int | None = None) ->
         started_at="2026-01-05T10:00:00Z",
         experiments=entries,
     )
+    named = {made.config_hash: _label(study, n) for n, made in enumerate(study.configurations)}
+    (folder / "design.json").write_text(json.dumps({"labels": named}))
     (folder / "manifest.json").write_text(manifest.model_dump_json())
     if study.state in {"completed", "failed"}:
         result_ = _result(study, gathered, files)
