@@ -1,0 +1,1 @@
+"""vLLM's engine and its processes: started, asked for facts, and ended."""

@@ -1,0 +1,30 @@
+"""Tests of llem-vllm. They run where vLLM is installed: `bash scripts/check_vllm.sh`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+HAS_VLLM = find_spec("vllm") is not None and find_spec("llem_vllm") is not None
+REASON = "vLLM is not installed here; scripts/check_vllm.sh runs this in an environment that has it"
+
+
+class _Absent(pytest.Item):
+    """Stands for a module that cannot be imported here."""
+
+    def runtest(self) -> None:
+        pytest.skip(REASON)
+
+
+class _AbsentModule(pytest.File):
+    """A module of tests in an environment without vLLM."""
+
+    def collect(self) -> list[pytest.Item]:
+        return [_Absent.from_parent(self, name="all")]
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.File | None:
+    """Without vLLM a module is not imported: it is one test, skipped with the reason."""
+    return None if HAS_VLLM else _AbsentModule.from_parent(parent, path=module_path)
