@@ -21,7 +21,7 @@ for plugin in $plugins llem-ray; do
     cp -r "examples/$plugin" "$place/$plugin"
     uv build --quiet --wheel --out-dir "$place/examples" "$place/$plugin"
 done
-cp -r examples/embed examples/constraints.txt examples/*.yaml "$place"
+cp -r examples/ci examples/embed examples/constraints.txt examples/*.yaml "$place"
 rm -f "$place/embed/baseline.json"
 
 install() { # <environment> <requirement>...
@@ -116,6 +116,41 @@ PY
 else
     echo "not run: this llem-core has no study runner"
 fi
+
+echo "== a gate on tokens/s"
+install gate "llem-cli[report]" llem-onnxruntime
+cat >gate.yaml <<'YAML'
+model: ./tiny
+backend: onnxruntime
+n: 8
+max_output_tokens: 16
+energy: {sampler: null}
+baseline: {enabled: false}
+onnxruntime: {intra_op_threads: 1}
+YAML
+# Generous, as the machine may be busy: what must be seen is a loss by a factor of a thousand.
+gate() {
+    CYCLES=3 GITHUB_STEP_SUMMARY="$place/summary.md" PATH="$place/gate/bin:$PATH" \
+        bash ci/gate.sh gate.yaml gate.json 95% --metric output_tokens_per_second
+}
+gate
+gate
+grep -q "✅ llem compare" summary.md
+gate/bin/python - <<'PY'
+import json
+import pathlib
+
+path = pathlib.Path("gate.json")
+baseline = json.loads(path.read_text())
+for configuration in baseline["side"]["configurations"]:
+    for run in configuration["samples"]:
+        run["figures"]["output_tokens_per_second"] *= 1e3
+path.write_text(json.dumps(baseline))
+PY
+code=0
+gate || code=$?
+[ "$code" = 3 ] || { echo "the gate let a loss pass: exit code $code"; exit 1; }
+grep -q "❌ llem compare" summary.md
 kill "$meter"
 meter=
 unset LLEM_WALLMETER__SOURCE

@@ -92,6 +92,7 @@ def _exit_codes() -> list[tuple[str, str]]:
         ("0", "Done."),
         ("1", f"The run failed: {', '.join(by_code[1])}."),
         ("2", f"Usage or configuration: {', '.join(by_code[2])}, or a flag that click refuses."),
+        ("3", "`llem compare --max-regression`: the loss is beyond the limit."),
         ("130", "Interrupted by Ctrl+C (SIGINT)."),
         ("143", "Ended by SIGTERM."),
     ]

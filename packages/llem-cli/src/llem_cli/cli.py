@@ -6,6 +6,7 @@ import click
 
 from llem_cli import __version__
 from llem_cli.config import config
+from llem_cli.results.compare import compare
 from llem_cli.results.list import list_
 from llem_cli.results.report import report
 from llem_cli.results.show import show
@@ -23,3 +24,4 @@ cli.add_command(config)
 cli.add_command(report)
 cli.add_command(show)
 cli.add_command(list_)
+cli.add_command(compare)

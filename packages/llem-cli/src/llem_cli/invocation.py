@@ -10,6 +10,8 @@ FAILED = 1
 """Exit code: the run failed, or what was asked for cannot be run."""
 USAGE = 2
 """Exit code: the command line or a configuration is wrong."""
+REGRESSION = 3
+"""Exit code: ``llem compare`` found a loss beyond the limit that it was given."""
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """The program ``llem``: the one place in which errors become exit codes.
 
-0: done. 1: the run failed. 2: usage or configuration. 130 and 143: interrupted.
+0: done. 1: the run failed. 2: usage or configuration. 3: a loss beyond the
+limit of ``llem compare``. 130 and 143: interrupted.
 """
 
 from __future__ import annotations
