@@ -12,7 +12,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 from llem_core.errors import BackendError, LLEMError, PreFlightError
-from llenergymeasure import ExperimentResult, run_experiment
+from llenergymeasure import ExperimentResult, load_result, run_experiment, run_study
 
 from tests.integration.server.conftest import Start
 
@@ -194,3 +194,42 @@ def test_a_wrong_certificate_is_refused(start: Start, tmp_path: Path) -> None:
     port = start("--certificate", str(pem))
     with pytest.raises(BackendError, match="its certificate is refused"):
         run({"base_url": f"https://127.0.0.1:{port}"})
+
+
+@pytest.mark.full
+def test_a_server_can_be_shared_within_each_cycle(tmp_path: Path) -> None:
+    noted = f"open({str(tmp_path / 'starts')!r}, 'a').write('x')"
+    study = {
+        "model": "scripted",
+        "backend": "server",
+        "server": {
+            "reuse": "study",
+            "command": [sys.executable, "-c", f"{noted}; {_MAIN}", *COMMAND[3:]],
+        },
+        "load": {**LOAD, "ramp_seconds": 0.2, "window_seconds": 0.5},
+        "n": 20,
+        "max_output_tokens": 4,
+        "baseline": {"enabled": False},
+        "warmup": {"enabled": False},
+        "energy": {"sampler": None},
+        "sweep": {"load.concurrency": [1, 2]},
+        "execution": {"n_cycles": 2, "cycle_order": "interleaved"},
+    }
+    result = run_study(study, output_dir=tmp_path / "out", gaps=False)
+    assert result.summary.n_completed == 4
+    assert (tmp_path / "starts").read_text() == "xx"
+    assert "by the runs of each cycle" in result.measurement_protocol.shared[0]
+    notes = [
+        any("shared with 1 earlier run" in text for text in load_result(file).measurement_warnings)
+        for file in sorted((tmp_path / "out").glob("*/*/result.json"))
+    ]
+    assert sorted(notes) == [False, False, True, True]
+    left = [p for p in psutil.process_iter() if "llem_server.testing" in " ".join(_line(p))]
+    assert not [p for p in left if str(tmp_path) in " ".join(_line(p))]
+
+
+def _line(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 from llem_core.contracts import (
     Arrival,
@@ -19,12 +20,13 @@ from llem_core.contracts import (
 from llem_core.errors import BackendError
 from llem_core.processes import EngineProcess
 
-from llem_server.address import Address, address_of, free_port, is_taken
+from llem_server.address import Address, address_of
 from llem_server.client import Client
 from llem_server.config import ServerConfig
 from llem_server.devices import devices_of, family, listeners
 from llem_server.dialect import Control, Dialect
 from llem_server.prompts import RequestMaker
+from llem_server.starting import port_for, service_name, start
 
 _ALIVE_EVERY_S = 0.5
 
@@ -37,6 +39,8 @@ class ServerBackend(ServingBackend):
         assert isinstance(workload.section, ServerConfig)
         self._section = workload.section
         self._process: EngineProcess | None = None
+        self._kept_id: int | None = None
+        self._n_before = 0
         self._client: Client | None = None
         self._control: Control | None = None
         self._maker: RequestMaker | None = None
@@ -47,10 +51,12 @@ class ServerBackend(ServingBackend):
     def load(self) -> ModelInfo:
         """Start the server, or find it, and see that it serves the model."""
         section = self._section
-        port = None if section.base_url and "{port}" not in section.base_url else free_port()
-        address = address_of(section, port)
-        if section.command is not None:
-            self._start(section.command, address)
+        kept = self._kept()
+        address = address_of(section, port_for(section) if kept is None else kept["port"])
+        if kept is not None:
+            self._kept_id, self._n_before = kept["process_id"], kept["n_runs_before"]
+        elif section.command is not None:
+            self._process = start(section, self.workload.model, address)
         self._control = Control(address)
         models = self._control.models()
         self._see_model(address, [str(model.get("id")) for model in models])
@@ -126,24 +132,20 @@ class ServerBackend(ServingBackend):
         if process is not None:
             process.end()
 
-    def _start(self, command: Sequence[str], address: Address) -> None:
-        if is_taken(address.host, address.port):
+    def _kept(self) -> Mapping[str, Any] | None:
+        """What is told of the server that the study keeps for this run, if it keeps one.
+
+        Raises:
+            BackendError: it is on another machine.
+        """
+        name = service_name(self.workload)
+        kept = None if name is None else self.workload.services.get(name)
+        if kept is not None and kept["host"] != socket.gethostname():
             raise BackendError(
-                f"port {address.port} is taken, so that server.command could not listen there; end "
-                "what listens, or write {port} in base_url and command for a free one"
+                f"server.reuse is `study`, the study keeps its server on {kept['host']}, and this "
+                f"run is on {socket.gethostname()}; set it to `experiment`"
             )
-        filled = {"{port}": str(address.port), "{model}": self.workload.model}
-        words = [_filled(word, filled) for word in command]
-        log = None if self._section.log is None else Path(self._section.log).expanduser()
-        self._process = EngineProcess(
-            words, "the server", environment=dict(self._section.environment), log=log
-        )
-        control = Control(address)
-        self._process.wait_until(
-            lambda: control.is_ready(self._section.ready_path),
-            self._section.ready_timeout_seconds,
-            poll_s=0.1,
-        )
+        return kept
 
     def _see_model(self, address: Address, names: Sequence[str]) -> None:
         if self.workload.model not in names:
@@ -178,6 +180,8 @@ class ServerBackend(ServingBackend):
         pids: set[int] = set()
         if self._process is not None:
             pids = family(self._process.pid)
+        elif self._kept_id is not None:
+            pids = family(self._kept_id)
         elif address.is_local:
             for pid in listeners(address.port):
                 pids |= family(pid)
@@ -186,6 +190,13 @@ class ServerBackend(ServingBackend):
             notes.append(
                 "The server does not tokenise for others: prompts are sent as they are, and none "
                 "was cut to max_input_tokens."
+            )
+        if self._n_before:
+            runs = "run" if self._n_before == 1 else "runs"
+            notes.append(
+                f"The server was shared with {self._n_before} earlier {runs} of its cycle "
+                "(server.reuse): where they sent the same prompts, what it keeps of prefixes makes "
+                "their prefill cheaper here."
             )
         return ModelInfo(
             parameters=None,
@@ -196,12 +207,6 @@ class ServerBackend(ServingBackend):
             process_ids=tuple(sorted(pids)) if self._process is None else (self._process.pid,),
             resident=self._process is None,
         )
-
-
-def _filled(word: str, values: Mapping[str, str]) -> str:
-    for name, value in values.items():
-        word = word.replace(name, value)
-    return word
 
 
 def _hint(error: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from llem_core.contracts import BackendSection
-from llem_core.text import is_secret
+from llem_core.text import is_secret, short_hash
 from pydantic import Field, model_validator
 
 _OWN_FIELDS = frozenset(
@@ -66,9 +66,21 @@ class ServerConfig(BackendSection):
         description="UUIDs of the GPUs that it computes on; if not given, those on which NVML sees "
         "its processes.",
     )
+    reuse: Literal["experiment", "study"] = Field(
+        "experiment",
+        description="`experiment`: `command` is started for each run; `study`: runs of one cycle "
+        "that have the same server share it, and each cycle starts it anew.",
+    )
     metrics_path: str | None = Field(
         "/metrics", description="Path of its Prometheus counters; null: do not ask."
     )
+
+    def shared_engine(self) -> str | None:
+        """The server, by what it is started with; ``None`` where it is not shared."""
+        if self.reuse == "experiment" or self.command is None:
+            return None
+        what = (self.command, sorted(self.environment.items()), self.base_url, self.ready_path)
+        return f"server-{short_hash(what)[:8]}"
 
     @model_validator(mode="after")
     def _one_way_to_it(self) -> Self:

@@ -122,6 +122,13 @@ class BackendSection(Section):
         """
         return 1
 
+    def shared_engine(self) -> str | None:
+        """Names the engine that experiments share within a cycle; ``None``: each has its own.
+
+        Experiments that give the same name follow each other within each cycle of a study.
+        """
+        return None
+
 
 _SAMPLING_ONLY = ("temperature", "top_k", "top_p", "min_p")
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llem_core.contracts.workload import Workload
 
 
 class StudyService(ABC):
@@ -31,11 +34,29 @@ class StudyService(ABC):
                 if self.engine is not None:
                     self.engine.end()
 
+    A service that is ``per_cycle`` is started anew for each cycle, before the first run that uses
+    it, and ended after the last of those that follow each other; one at a time is there. Where
+    it cannot be started, that run has failed, and the study goes on. What it gives has
+    ``n_runs_before`` added: how many runs have used it since it was started.
+
     Attributes:
         name: what backends find it by; one service of a study has it.
+        per_cycle: whether it is started anew for each cycle.
+        shared: what runs share through it, as a sentence for the study's protocol.
     """
 
     name: str
+    per_cycle: bool = False
+    shared: str = ""
+
+    def is_used_by(self, backend: str, workload: Workload) -> bool:
+        """Whether runs of this backend and workload use it; asked of one that is ``per_cycle``."""
+        del backend, workload
+        return True
+
+    def is_alive(self) -> bool:
+        """Whether it still runs; one that does not is started anew for the next run."""
+        return True
 
     @abstractmethod
     def start(self) -> Mapping[str, Any]:

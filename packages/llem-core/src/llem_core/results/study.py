@@ -212,6 +212,9 @@ class MeasurementProtocol(BaseModel):
     block: str | None = Field(
         None, description="What each cycle was kept on: `node`; null where it was not."
     )
+    shared: list[str] = Field(
+        [], description="What runs shared, such as a server that was kept within each cycle."
+    )
 
 
 class SkippedCombination(BaseModel):

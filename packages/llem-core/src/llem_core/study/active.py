@@ -7,12 +7,12 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from llem_core.contracts.launcher import Running, RunState
 from llem_core.contracts.messages import LaunchFailure, LaunchResult, LaunchSuccess, LaunchTask
-from llem_core.events import Listener
+from llem_core.events import Event, Listener
 from llem_core.files import write_atomically
 from llem_core.study.launch.endings import describe_timeout
 from llem_core.study.plan import PlannedRun
@@ -20,6 +20,29 @@ from llem_core.study.record.folders import remove
 from llem_core.study.summary.figures import Figures, read_figures
 
 _QUEUE_SLICE_S = 1.0
+
+
+class Unstarted(Running):
+    """A run that could not be started, as what it needs is not there.
+
+    Args:
+        failure: why.
+    """
+
+    def __init__(self, failure: LaunchFailure) -> None:
+        self._failure = failure
+
+    def events(self, timeout_s: float) -> Iterator[Event]:
+        """Nothing happens."""
+        del timeout_s
+        yield from ()
+
+    def result(self) -> LaunchFailure:
+        """Why."""
+        return self._failure
+
+    def kill(self) -> None:
+        """There is nothing."""
 
 
 class ActiveRun:

@@ -59,7 +59,8 @@ def apply_cycles(
 
     ``sequential`` has all cycles of an experiment in succession; ``interleaved`` goes through
     all experiments once a cycle, in the order of the file; ``shuffled`` does so in another
-    order each cycle. That order follows from the design alone, so that a resumed study, on
+    order each cycle. Experiments that share an engine follow each other within a round, the first
+    of them at its own place. That order follows from the design alone, so that a resumed study, on
     whatever machine and Python, has the same one; more cycles leave the earlier ones as they
     were.
 
@@ -79,11 +80,21 @@ def apply_cycles(
                 # A keyed digest is a uniform draw, and unlike random.shuffle's algorithm it
                 # cannot change with the Python version.
                 members.sort(key=lambda run: _draw(study_design_hash, run[2], run[0]))
-        order = list(chain.from_iterable(rounds))
+        order = list(chain.from_iterable(map(_with_shared_engines, rounds)))
     return tuple(
         PlannedRun(position, config, name, cycle)
         for position, (name, config, cycle) in enumerate(order, start=1)
     )
+
+
+def _with_shared_engines(
+    members: Sequence[tuple[str, ExperimentConfig, int]],
+) -> list[tuple[str, ExperimentConfig, int]]:
+    """One round, in which experiments that share an engine follow the first of them."""
+    places: dict[str, int] = {}
+    for place, (name, config, _) in enumerate(members):
+        places.setdefault(config.section.shared_engine() or name, place)
+    return sorted(members, key=lambda run: places[run[1].section.shared_engine() or run[0]])
 
 
 def gap_after(runs: Sequence[PlannedRun], index: int, execution: ExecutionConfig) -> Gap | None:

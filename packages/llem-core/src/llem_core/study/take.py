@@ -15,10 +15,10 @@ from llem_core.config.execution import ExecutionConfig
 from llem_core.config.study import StudyConfig
 from llem_core.contracts.launcher import Launcher, Running
 from llem_core.contracts.messages import LaunchFailure, LaunchTask
-from llem_core.errors import StudyError
+from llem_core.errors import LLEMError, StudyError
 from llem_core.events import Listener, StudyFailed, StudyFinished
 from llem_core.results.study import StudyResult
-from llem_core.study.active import ActiveRun
+from llem_core.study.active import ActiveRun, Unstarted
 from llem_core.study.deliver import deliver_study
 from llem_core.study.interrupts import Interrupts
 from llem_core.study.order import Order
@@ -31,6 +31,7 @@ from llem_core.study.summary.collect import (
     RunOutcome,
     assemble_study,
     finished_study,
+    tried_again,
 )
 from llem_core.study.summary.figures import Figures
 from llem_core.study.telling import Telling
@@ -41,7 +42,6 @@ OnInterrupt = Callable[[int, int | None], Literal["cancel", "leave"]]
 signal that interrupted it."""
 
 _SLICE_S = 0.2
-_MOST_TOLD = 5
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +96,6 @@ class RunTaker:
         self._on_interrupt = on_interrupt
         self._interrupts = interrupts
         self._attached = dict(attached or {})
-        self._services = StudyServices(study)
         self._warnings = warnings
         asked = study.execution.retries
         self._retries = launcher.retries if asked is None else asked
@@ -107,6 +106,7 @@ class RunTaker:
         self._todo = [*again, *todo.values()]
         self._slots = [_Slot() for _ in range(max(1, launcher.slots, len(again)))]
         self._blocked = is_blocked(study.execution, launcher)
+        self._services = StudyServices(study, len(self._slots))
         self._order = Order(self._todo, blocked=self._blocked)
         placed = [entry for entry in writer.manifest.runs() if entry.node is not None]
         self._nodes: dict[int, str | None] = {entry.cycle: entry.node for entry in placed}
@@ -205,10 +205,14 @@ class RunTaker:
         fresh: list[tuple[_Slot, int, LaunchTask]] = []
         for slot, index in ready:
             planned = self._todo[index]
-            task = self._task(planned)
             again = self._attached.pop(planned.key, None)
+            unusable = None if again is not None else self._prepared(planned)
+            task = self._task(planned)
             attempt = self._writer.entry(*planned.key).attempt + (again is None)
             self._tell.started(planned, attempt)
+            if unusable is not None:
+                self._writer.mark_running(*planned.key)
+                again = unusable
             if again is None:
                 fresh.append((slot, index, task))
             else:
@@ -221,6 +225,16 @@ class RunTaker:
                 slot.active = index, ActiveRun(self._todo[index], task, running, limit_s)
             for (_, index, _), running in zip(fresh, started, strict=True):
                 self._writer.mark_running(*self._todo[index].key, run_id=running.run_id)
+
+    def _prepared(self, planned: PlannedRun) -> Unstarted | None:
+        """See that the services of a run are there; what stands for it where one is not."""
+        try:
+            with self._interrupts.shielded():
+                self._services.keep_for(planned)
+            self._services.prepare(planned)
+        except LLEMError as error:
+            return Unstarted(LaunchFailure(type(error).__name__, str(error)))
+        return None
 
     def _task(self, planned: PlannedRun) -> LaunchTask:
         return dataclasses.replace(
@@ -256,6 +270,9 @@ class RunTaker:
             else:
                 self._order.end(index)
         slot.active, slot.last, slot.freed_s = None, active.planned, time.monotonic()
+        upcoming = self._order.pick(slot.last)
+        with self._interrupts.shielded():
+            self._services.keep_for(None if upcoming is None else self._todo[upcoming])
         figures = settled if isinstance(settled, LaunchFailure) else settled[1]
         if again and isinstance(settled, LaunchFailure):
             self._tell.retried(active, self._writer.entry(*key).attempt, settled.told)
@@ -336,8 +353,13 @@ class RunTaker:
             directory=self._directory,
             process_isolation=self._launcher.isolation,
             blocked=self._blocked,
+            shared=self._services.shared,
         )
-        warnings = [*self._warnings, *self._retry_warnings(), *result.warnings]
+        warnings = [
+            *self._warnings,
+            *tried_again(self._study, self._writer.manifest),
+            *result.warnings,
+        ]
         result = result.model_copy(update={"warnings": warnings})
         n_completed = len(outcomes) - n_failed
         told = StudyFinished(self._design, status, n_completed, n_failed, elapsed_s)
@@ -347,19 +369,6 @@ class RunTaker:
         with self._interrupts.shielded():
             self._writer.finish(status)
         return delivered.result
-
-    def _retry_warnings(self) -> list[str]:
-        """One sentence on runs that were tried again, of this start and of earlier ones."""
-        again = [entry for entry in self._writer.manifest.runs() if entry.retried_after]
-        if not again:
-            return []
-        told = [
-            f"{self._study.label(entry.config_hash)} in cycle {entry.cycle} ({entry.retried_after})"
-            for entry in again[:_MOST_TOLD]
-        ]
-        more = f" and {len(again) - _MOST_TOLD} more" if len(again) > _MOST_TOLD else ""
-        was = "run was" if len(again) == 1 else "runs were"
-        return [f"{len(again)} {was} tried again after a failure: {'; '.join(told)}{more}."]
 
     def _outcome(self, planned: PlannedRun) -> RunOutcome:
         entry = self._writer.entry(*planned.key)

@@ -62,6 +62,8 @@ def _study(result: StudyResult) -> Block:
         f"{counted(protocol.n_cycles, 'cycle')}, {protocol.cycle_order}"
         f"{'' if protocol.block is None else ', each cycle on one node'}",
     )
+    for told in protocol.shared:
+        block.add("shared", told)
     block.add("pauses", gaps(protocol.config_gap_seconds, protocol.cycle_gap_seconds))
     windows = format_duration(summary.duration_measured_s)
     if summary.energy_total_j is None:

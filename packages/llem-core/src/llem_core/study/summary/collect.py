@@ -17,6 +17,7 @@ from llem_core.results.study import (
     StudySummary,
 )
 from llem_core.study.plan import PlannedRun
+from llem_core.study.record.manifest import StudyManifest
 from llem_core.study.summary.blocks import confounded
 from llem_core.study.summary.configurations import (
     GatheredConfiguration,
@@ -63,6 +64,8 @@ _COMPARISON = (
     "t-test (two-sided, 95 %), not corrected for the number of comparisons"
 )
 
+_MOST_TOLD = 5
+
 
 def assemble_study(
     study: StudyConfig,
@@ -75,6 +78,7 @@ def assemble_study(
     directory: Path,
     process_isolation: str = ISOLATION,
     blocked: bool = False,
+    shared: Sequence[str] = (),
 ) -> StudyResult:
     """Read the result files of a study and make its result of them.
 
@@ -90,6 +94,7 @@ def assemble_study(
         directory: its folder, which ``result_files`` are relative to.
         process_isolation: how each experiment was given its process, for the record.
         blocked: whether each cycle was kept on one node.
+        shared: sentences on what runs shared.
     """
     warnings: list[str] = []
     gathered, files, n_not_run = _gather(study, runs, directory, warnings)
@@ -102,7 +107,7 @@ def assemble_study(
         status=status,
         started_at=started_at,
         finished_at=finished_at,
-        measurement_protocol=_protocol(study, process_isolation, blocked=blocked),
+        measurement_protocol=_protocol(study, process_isolation, shared, blocked=blocked),
         result_files=files,
         summary=_totals(study, len(runs), n_not_run, gathered.values(), duration_total_s),
         configurations=configurations,
@@ -167,6 +172,20 @@ def finished_study(
     )
 
 
+def tried_again(study: StudyConfig, manifest: StudyManifest) -> list[str]:
+    """One sentence on runs that were tried again, of this start and of earlier ones."""
+    again = [entry for entry in manifest.runs() if entry.retried_after]
+    if not again:
+        return []
+    told = [
+        f"{study.label(entry.config_hash)} in cycle {entry.cycle} ({entry.retried_after})"
+        for entry in again[:_MOST_TOLD]
+    ]
+    more = f" and {len(again) - _MOST_TOLD} more" if len(again) > _MOST_TOLD else ""
+    was = "run was" if len(again) == 1 else "runs were"
+    return [f"{len(again)} {was} tried again after a failure: {'; '.join(told)}{more}."]
+
+
 def _first_results(
     study: StudyConfig, runs: Iterable[RunOutcome], directory: Path
 ) -> Iterator[Measured]:
@@ -208,7 +227,9 @@ def _relative(path: Path | None, directory: Path) -> str:
     return (absolute.relative_to(directory) if inside else absolute).as_posix()
 
 
-def _protocol(study: StudyConfig, isolation: str, *, blocked: bool) -> MeasurementProtocol:
+def _protocol(
+    study: StudyConfig, isolation: str, shared: Sequence[str], *, blocked: bool
+) -> MeasurementProtocol:
     execution = study.execution
     shuffled = execution.cycle_order == "shuffled"
     return MeasurementProtocol(
@@ -222,6 +243,7 @@ def _protocol(study: StudyConfig, isolation: str, *, blocked: bool) -> Measureme
         interval=_BLOCK_INTERVAL if blocked else _INTERVAL,
         comparison=_BLOCK_COMPARISON if blocked else _COMPARISON,
         block="node" if blocked else None,
+        shared=list(shared),
     )
 
 
