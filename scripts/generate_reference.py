@@ -244,8 +244,31 @@ def study() -> str:
     return "\n".join(lines) + "\n"
 
 
+def vllm() -> str:
+    """The section of llem-vllm, which is not installed here; its fields need no vLLM."""
+    sys.path.insert(0, str(ROOT.parents[1] / "packages" / "llem-vllm" / "src"))
+    from llem_vllm import audit
+    from llem_vllm.config import VllmConfig
+
+    lines = [GENERATED, "# The section `vllm`", "", first_paragraph(VllmConfig), ""]
+    lines += [
+        "It belongs to llem-vllm; [Engines](../engines.md) says where that is installed. Fields"
+    ]
+    lines += ["have the names of vLLM's own arguments.", ""]
+    lines += table(VllmConfig, with_default=True)
+    for title, tables in (("AsyncEngineArgs", audit.ENGINE), ("SamplingParams", audit.SAMPLING)):
+        mapped, harness, passable, excluded = tables
+        lines += ["", f"## What becomes of `{title}`", "", "| argument | |", "|---|---|"]
+        lines += [f"| `{name}` | `{field}` |" for name, field in sorted(mapped.items())]
+        lines += [f"| `{name}` | set by llem: {why} |" for name, why in sorted(harness.items())]
+        lines += [f"| `{name}` | {why} |" for name, why in sorted(passable.items())]
+        lines += [f"| `{name}` | left out: {why} |" for name, why in sorted(excluded.items())]
+    return "\n".join(lines) + "\n"
+
+
 def pages() -> dict[str, str]:
     return {
+        "vllm.md": vllm(),
         "cli.md": reference_cli.page(GENERATED),
         "configuration.md": configuration(),
         "results.md": results(),

@@ -44,7 +44,7 @@ class VllmServingBackend(ServingBackend):
         super().__init__(workload)
         self._host: EngineHost | None = None
         self._engine: Any = None
-        self._loop = asyncio.new_event_loop()
+        self._loop: Any = None
         self._thread: threading.Thread | None = None
         self._tasks: dict[int, asyncio.Task[RequestOutput]] = {}
         self._came: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
@@ -54,6 +54,7 @@ class VllmServingBackend(ServingBackend):
     def load(self) -> ModelInfo:
         """Start the engine in a process of its own."""
         host = self._host = EngineHost(self.workload)
+        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run_loop, name="llem-vllm", daemon=True)
         self._thread.start()
         self._engine = host.start(lambda arguments: self._call(_make(arguments)))

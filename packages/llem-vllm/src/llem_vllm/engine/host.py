@@ -31,7 +31,7 @@ from llem_vllm.config import VllmConfig
 from llem_vllm.engine.recorder import Recorder
 from llem_vllm.errors import engine_errors
 from llem_vllm.model import load_tokenizer, model_facts, write_shape
-from llem_vllm.quiet import lead_log
+from llem_vllm.quiet import contained, lead_log
 
 Engine = TypeVar("Engine")
 _DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
@@ -86,7 +86,7 @@ class EngineHost:
         self._keep_quiet()
         with (
             engine_errors(doing, self.printed_at_length),
-            self._output.redirected(),
+            contained(self._output),
             _environment(self._token),
         ):
             if folder is not None:
@@ -99,7 +99,7 @@ class EngineHost:
         """Read what requests are made with; the engine is running."""
         self._config = vllm_config
         hf_config = vllm_config.model_config.hf_config
-        with engine_errors("reading the tokenizer", self.printed), self._output.redirected():
+        with engine_errors("reading the tokenizer", self.printed), contained(self._output):
             if is_shape(self._workload.model):
                 self.tokenizer = ByteTokenizer(hf_config.get_text_config().vocab_size)
             else:
@@ -120,7 +120,7 @@ class EngineHost:
         self.pids = tuple(sorted({*core_pids, *(int(worker["pid"]) for worker in workers)}))
         workload, section = self._workload, self._section
         model = self._config.model_config
-        with self._output.redirected():
+        with contained(self._output):
             facts = model_facts(
                 model.hf_config,
                 speculative=section.speculative,
@@ -222,7 +222,7 @@ class EngineHost:
             close: asks the engine to end.
         """
         if self._token:
-            with contextlib.suppress(Exception), self._output.redirected():
+            with contextlib.suppress(Exception), contained(self._output):
                 # Whatever it says on its way out: nothing of it is left below.
                 close()
             guard.kill_all(self._token)
@@ -240,7 +240,7 @@ class EngineHost:
 
     def _mark(self) -> None:
         """Have everything that is started from here on found again, even if this process dies."""
-        with self._output.redirected():
+        with contained(self._output):
             # Python's own helper, which outlives the engine and complains when all is over.
             multiprocessing.resource_tracker.ensure_running()
         worker = os.environ.get(guard.MARKER, "")
@@ -308,23 +308,17 @@ def core_pids(engine_core: Any) -> list[int]:
 
 @contextlib.contextmanager
 def _environment(token: str) -> Iterator[None]:
-    """Variables that the engine's processes are started with."""
+    """Variables that the engine's processes are started with; `contained` takes them back."""
     wanted = {
         guard.MARKER: token,
         "VLLM_NO_USAGE_STATS": "1",
     }
-    before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     _Forks.begin()
     try:
         yield
     finally:
         _Forks.starting = False
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 class _Forks:

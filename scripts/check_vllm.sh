@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Checks llem-vllm in an environment with vLLM, which scripts/vllm_env.sh makes or has made: types,
+# and the tests in tests/vllm with vLLM's engine itself.
+#   scripts/check_vllm.sh [<folder for environments>]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+python=$(bash scripts/vllm_env.sh "$@")
+export HF_HUB_OFFLINE=1
+"$python" -c "from importlib.metadata import distributions as d; print(*sorted(f'{x.name} {x.version}' for x in d() if x.name.startswith(('vllm', 'llem', 'torch', 'transformers'))), sep=', ')"
+MYPYPATH=packages/llem-vllm/src:packages/llem-core/src "$python" -m mypy \
+    --config-file packages/llem-vllm/mypy.ini --package llem_vllm
+LLEM_VLLM_PYTHON=$python "$python" -m pytest -n 0 -rs -p no:cacheprovider tests/vllm | tee "${report:=$(mktemp)}"
+# Where vLLM cannot run the tests skip with a reason; here that is a failure.
+! grep -q '^SKIPPED.*vLLM is not installed' "$report"
+rm "$report"
