@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,6 +11,7 @@ from llem_core.contracts import (
     Chunk,
     DecoderConfig,
     Prompt,
+    Purpose,
     RequestOutput,
     ServedRequest,
     Workload,
@@ -83,6 +84,23 @@ class WaitsForAll(ScriptedServer):
             raise RuntimeError("requests are in flight")
 
 
+class Consumes(ScriptedServer):
+    def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[ServedRequest]:
+        made = super().prepare(prompts, purpose)
+        return [replace(request, payload=[request.payload]) for request in made]
+
+    def submit(self, request: ServedRequest) -> None:
+        # Batches are run again by other rules; here it is the load that wears requests out.
+        of_load = self.workload.load_mode != "batch"
+        limit = request.payload.pop() if of_load else request.payload[0]
+        super().submit(replace(request, payload=limit))
+
+
+class Falls(ScriptedServer):
+    def engine_counters(self) -> Mapping[str, float]:
+        return {"requests_waiting": -float(self._submitted)}
+
+
 WRONG = [
     ("V2", Blocking),
     ("V3", ChunkAfterEnd),
@@ -90,6 +108,8 @@ WRONG = [
     ("V5", Milliseconds),
     ("V6", DiesOfCancelling),
     ("V7", WaitsForAll),
+    ("V8", Consumes),
+    ("V9", Falls),
 ]
 
 

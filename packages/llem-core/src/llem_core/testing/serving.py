@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import Field
 
@@ -74,6 +74,7 @@ class ScriptedServer(ServingBackend):
         self._due: list[tuple[float, int, Arrival]] = []
         self._order = itertools.count()
         self._submitted = 0
+        self._generated = 0
 
     def load(self) -> ModelInfo:
         """Pretend to load a model of a million parameters."""
@@ -129,7 +130,12 @@ class ScriptedServer(ServingBackend):
         found = []
         while self._due and self._due[0][0] <= self._clock():
             found.append(heapq.heappop(self._due)[2])
+        self._generated += sum(a.tokens or 0 for a in found if isinstance(a, Chunk))
         return found
+
+    def engine_counters(self) -> Mapping[str, float]:
+        """The tokens that it has handed over."""
+        return {"output_tokens": float(self._generated)}
 
     def cancel(self, index: int) -> None:
         """Drop what is left of it, and hand it over as cancelled; its slot stays taken."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from llem_core.contracts import (
     Arrival,
@@ -29,6 +29,7 @@ class Served:
         sent_s: when the call of ``submit`` began and when it returned, by index (monotonic s).
         arrivals: everything that arrived, in order, each with the time at which it was handed over.
         idle: what ``arrived`` gave before anything was submitted.
+        counters: what the engine counted before the first request and after the last.
     """
 
     prompts: dict[int, Prompt]
@@ -36,6 +37,7 @@ class Served:
     sent_s: dict[int, tuple[float, float]] = field(default_factory=dict)
     arrivals: list[tuple[float, Arrival]] = field(default_factory=list)
     idle: list[Arrival] = field(default_factory=list)
+    counters: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
 
     @property
     def outputs(self) -> list[RequestOutput]:
@@ -61,6 +63,7 @@ def serve(
     served = Served({prompt.index: prompt for prompt in prompts})
     served.idle = list(backend.arrived(_STEP_S))
     served.requests = list(backend.prepare(prompts, "measured"))
+    before = dict(backend.engine_counters())
     for request in served.requests:
         begun_s = time.monotonic()
         backend.submit(request)
@@ -68,6 +71,24 @@ def serve(
     if cancel is not None:
         backend.cancel(cancel)
     take(backend, served, limit_s)
+    served.counters = (before, dict(backend.engine_counters()))
+    return served
+
+
+def serve_again(backend: ServingBackend, prompts: Sequence[Prompt], limit_s: float) -> Served:
+    """Send each prompt's request twice under indices of its own, as a load does.
+
+    Returns:
+        What was handed over for those that were sent for the second time.
+    """
+    served = Served({prompt.index: prompt for prompt in prompts})
+    made = [*backend.prepare(prompts, "measured")] * 2
+    served.requests = [replace(request, index=index) for index, request in enumerate(made)]
+    for request in served.requests:
+        backend.submit(request)
+    take(backend, served, limit_s)
+    second = len(prompts)
+    served.arrivals = [(time_s, a) for time_s, a in served.arrivals if a.index >= second]
     return served
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
@@ -11,7 +13,7 @@ from llem_core.testing.conformance.backend import breach_from
 from llem_core.testing.conformance.backend_life import synthetic_prompts, text_prompts
 from llem_core.testing.conformance.backend_rules import BackendContract
 from llem_core.testing.conformance.rules import breach, rule, skip
-from llem_core.testing.conformance.serving.life import Served, serve
+from llem_core.testing.conformance.serving.life import Served, serve, serve_again
 
 _SLACK_S = 0.05
 
@@ -184,3 +186,48 @@ class ServingContract(BackendContract):
             finally:
                 backend.unload()
             backend.unload()
+
+    @rule("V8", "load-served", "make requests whose payload can be sent any number of times.")
+    def test_v8_load_served(self) -> None:
+        """For a workload with a load, `create` gives a ServingBackend, and one request can be sent
+        again and again under other indices, each time with a whole answer.
+
+        A load sends the prompts over and over for as long as its window takes.
+        """
+        if not self.the_spec().serves:
+            skip("its spec does not say `serves=True`: no load is put on it")
+        self.served()
+        with self.surroundings():
+            backend = self._usable().create(replace(self.workload(), load_mode="closed"))
+            if not isinstance(backend, ServingBackend):
+                breach(f"for a load `create` gives {type(backend).__name__}")
+            try:
+                backend.load()
+                again = serve_again(backend, self._prompts()[:2], self.silence_limit_s)
+            except Exception as error:  # noqa: BLE001 - a backend may raise anything
+                breach_from("when a request was sent again", error)
+            finally:
+                backend.unload()
+        for output in again.outputs:
+            if output.error is not None:
+                breach(f"request {output.index}, sent for the second time, failed: {output.error}")
+
+    @rule("V9", "counters-count", "count what the engine generates, from its start on.")
+    def test_v9_counters_count(self) -> None:
+        """`engine_counters` gives finite numbers that never fall; `output_tokens`, where it is
+        told, grows by the tokens of the requests that were served in between.
+
+        It stands beside the client's count, as a check that both saw the same work.
+        """
+        served = self.served()
+        before, after = served.counters
+        for name, value in {**before, **after}.items():
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                breach(f"the counter {name!r} is {value!r}")
+            if name in before and after.get(name, -math.inf) < before[name]:
+                breach(f"the counter {name!r} fell from {before[name]:g}")
+        if "output_tokens" in after:
+            grown = after["output_tokens"] - before.get("output_tokens", 0.0)
+            tokens = sum(output.output_tokens for output in served.outputs)
+            if grown != tokens:
+                breach(f"output_tokens grew by {grown:g}, and {tokens} were handed over")
