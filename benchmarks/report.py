@@ -74,7 +74,7 @@ def draw(page: Path) -> None:
         return
     for number in range(TRIES):
         with browser(chromium) as running:
-            seen = look(running, page, "dark")
+            seen = look(running, page)
         print(
             f"Chromium, try {number + 1}: {seen.load_ms / 1000:.2f} s to the load event, drawn "
             f"after {seen.drawn_s:.2f} s   bar <= 3 s"

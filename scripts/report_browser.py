@@ -23,11 +23,9 @@ _FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 _DOWNLOADED = 2
-VIEWS = {
-    "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
-    "narrow": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
-}
+VIEWS = {"light": (1280, 900, "light"), "dark": (1280, 900, "dark"), "narrow": (390, 844, "light")}
+"""Width and height of the window (px), and the colours that the reader prefers."""
+_NEXT_FRAME = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 0)))"
 
 _LOOK = """() => {
   const wrong = [];
@@ -128,17 +126,16 @@ def browser(program: str) -> Iterator[Any]:
             started.close()
 
 
-def look(running: Any, page_file: Path, view: str, picture: Path | None = None) -> Seen:
-    """Open a page and look at it.
+def look(running: Any, page_file: Path, pictures: Path | None = None) -> Seen:
+    """Open a page and look at it: bright, dark and on a narrow screen.
 
     Args:
         running: the Chromium.
         page_file: the page.
-        view: one of ``VIEWS``.
-        picture: where to put a picture of the whole page.
+        pictures: folder for a picture of the whole page in each view.
     """
     address = page_file.resolve().as_uri()
-    context = running.new_context(**VIEWS[view], accept_downloads=True)
+    context = running.new_context(accept_downloads=True)
     wrong: list[str] = []
     page = context.new_page()
 
@@ -155,20 +152,23 @@ def look(running: Any, page_file: Path, view: str, picture: Path | None = None) 
     page.on("dialog", lambda dialog: (wrong.append("a dialog"), dialog.dismiss()))
     started_s = time.perf_counter()
     page.goto(address, wait_until="load")
-    page.evaluate("() => new Promise(r => requestAnimationFrame(() => setTimeout(r, 0)))")
+    page.evaluate(_NEXT_FRAME)
     drawn_s = time.perf_counter() - started_s
     load_ms = page.evaluate("() => performance.getEntriesByType('navigation')[0].loadEventEnd")
-    if picture is not None:
-        page.screenshot(path=str(picture), full_page=True)
-    wrong += page.evaluate(_LOOK)
-    if view == "light":
-        page.keyboard.press("Tab")
-        if page.evaluate("() => document.activeElement.className") != "skip":
-            wrong.append("the first stop of the keyboard is not the link past the contents")
-        wrong += _files(page)
+    page.keyboard.press("Tab")
+    if page.evaluate("() => document.activeElement.className") != "skip":
+        wrong.append("the first stop of the keyboard is not the link past the contents")
+    for name, (width, height, scheme) in VIEWS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(_NEXT_FRAME)
+        if pictures is not None:
+            page.screenshot(path=str(pictures / f"{page_file.stem}-{name}.png"), full_page=True)
+        wrong += [f"{name}: {each}" for each in page.evaluate(_LOOK)]
+    wrong += _files(page)
     n_figures = page.locator("figure").count()
     context.close()
-    return Seen([f"{view}: {each}" for each in dict.fromkeys(wrong)], n_figures, load_ms, drawn_s)
+    return Seen(list(dict.fromkeys(wrong)), n_figures, load_ms, drawn_s)
 
 
 def _files(page: Any) -> Iterator[str]:

@@ -40,11 +40,10 @@ def main() -> int:
             for kind, folders in kinds.items():
                 page = kept / f"{kind}.html"
                 write_report([results / folder for folder in folders], "html", page)
-                for view in VIEWS:
-                    seen = look(running, page, view, pictures and pictures / f"{kind}-{view}.png")
-                    wrong += [f"{kind}, {each}" for each in seen.wrong]
-                    if seen.n_figures < FEWEST_FIGURES.get(kind, 3):
-                        wrong.append(f"{kind}: only {seen.n_figures} figures")
+                seen = look(running, page, pictures)
+                wrong += [f"{kind}, {each}" for each in seen.wrong]
+                if seen.n_figures < FEWEST_FIGURES.get(kind, 3):
+                    wrong.append(f"{kind}: only {seen.n_figures} figures")
         took_s = time.perf_counter() - started_s
     print("\n".join(wrong))
     print(

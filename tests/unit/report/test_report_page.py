@@ -129,8 +129,9 @@ def test_a_failed_study_and_one_without_energy_make_pages(page_of: Callable[[str
 
 def test_a_drawing_is_shapes_and_text_alone() -> None:
     hostile = [{"x": 1, "n": MARKUP}, {"x": 2, "n": '"><a xlink:href="javascript:1">'}]
-    chart = alt.Chart(values(hostile)).mark_point().encode(x="x:Q", color="n:N")
-    svg = draw(chart, "it")
+    base = alt.Chart(values(hostile)).encode(x="x:Q", color="n:N")
+    picture = base.mark_image(url="data:image/png;base64,aGk=", width=9, height=9)
+    svg = draw(alt.layer(base.mark_point(), picture), "it")
     root = ET.fromstring(svg)
     tags = {element.tag.rpartition("}")[2] for element in root.iter()}
     assert tags <= {"svg", "g", "path", "line", "rect", "text", "tspan", "defs", "clipPath"}

@@ -64,7 +64,10 @@ def document(
         title=_title(material),
         made_at=now(),
         said_first=said_first(material),
-        sources=[source_facts(source) for source in material.sources],
+        sources=[
+            source_facts(source, number if len(material.sources) > 1 else None)
+            for number, source in enumerate(material.sources, start=1)
+        ],
         entries=entries,
         details=[run_facts(detail) for detail in details],
         detailed=_detailed(entries, details),

@@ -108,16 +108,18 @@ def _domains(domains: list[DomainEnergy]) -> Table:
         if domain.energy_j is not None:
             word = " (estimated)" if domain.method == "estimated" else ""
             energy = f"{format_si(domain.energy_j, 'J')}{word}"
-        place = "yes" if domain.used else "no: the run did not compute on it"
+        place = "yes" if domain.used else "no"
         shared = ", ".join(domain.shared_with) or "none seen"
-        rows.append(
-            (domain.label or domain.name, domain.kind, energy, domain.method, place, shared)
-        )
+        rows.append((_named(domain), domain.kind, energy, domain.method, place, shared))
     return Table(
         "Domains that the meter saw",
         ("domain", "kind", "energy", "method", "in use", "other processes"),
         tuple(rows),
     )
+
+
+def _named(domain: DomainEnergy) -> str:
+    return f"{domain.label} ({domain.name})" if domain.label else domain.name
 
 
 def _uncertainty(result: ExperimentResult) -> Section:
@@ -126,7 +128,7 @@ def _uncertainty(result: ExperimentResult) -> Section:
     section = Collector("Uncertainty of the energy")
     for figure in budget.figures:
         whole_j = total_j if figure.energy == "total" else result.energy_adjusted_j
-        share = f" ({figure.expanded_j / abs(whole_j):.2%} of it)" if whole_j else ""
+        share = f" ({100 * figure.expanded_j / abs(whole_j):.3g} % of it)" if whole_j else ""
         shares = ", ".join(f"{name} {share:.0%}" for name, share in figure.shares.items() if share)
         section.add(
             f"{'gross' if figure.energy == 'total' else 'adjusted'}, {_MEANINGS[figure.scope]}",

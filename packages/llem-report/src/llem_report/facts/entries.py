@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +18,8 @@ class Entry:
     """One configuration of one source.
 
     Attributes:
-        name: what it is called in this report, unlike all others.
+        name: what it is called in this report, unlike all others; with several sources the
+            number of its own stands before it.
         source: where it belongs.
         summary: its statistics over cycles.
         runs: those with a result.
@@ -67,17 +67,15 @@ class Entry:
 def entries(material: Material) -> list[Entry]:
     """All configurations, the least energy per output token first, those without energy last."""
     several = len(material.sources) > 1
-    names = Counter(source.name for source in material.sources)
     found: list[Entry] = []
     taken: set[str] = set()
     for number, source in enumerate(material.sources, start=1):
-        prefix = f"{source.name} ({number})" if names[source.name] > 1 else source.name
         runs: dict[str, list[Run]] = {}
         for run in source.runs:
             runs.setdefault(run.config_hash, []).append(run)
         short = shortened([one.label for one in source.configurations])
         for summary, label in zip(source.configurations, short, strict=True):
-            name = f"{prefix}: {label}" if several else label
+            name = f"{number}: {label}" if several else label
             if name in taken:
                 name = f"{name} ({summary.config_hash})"
             taken.add(name)

@@ -37,11 +37,16 @@ class SourceFacts:
     warnings: Section
 
 
-def source_facts(source: Source) -> SourceFacts:
-    """Everything to be said of a study but its figures."""
+def source_facts(source: Source, number: int | None) -> SourceFacts:
+    """Everything to be said of a study but its figures.
+
+    Args:
+        source: the study, or experiments of none.
+        number: which of several sources it is, from 1.
+    """
     return SourceFacts(
         kind=source.kind,
-        name=source.name,
+        name=source.name if number is None else f"{number}: {source.name}",
         folder=str(source.folder),
         status=source.status,
         overview=_overview(source),

@@ -22,12 +22,14 @@ def configurations(entries: Sequence[Entry]) -> Table:
     columns: list[tuple[str, Callable[[Entry], str]]] = [
         ("configuration", lambda entry: entry.name),
     ]
+    if energies and len(entries) > 1:
+        columns.append(("rank", _rank))
     if energies:
-        columns += [
-            ("rank", _rank),
-            (f"{prefix}J per output token", lambda e: _with_word(e, _mean(e.energy, factor))),
-            ("95 % interval", lambda e: _interval(e.energy, factor)),
-        ]
+        columns.append(
+            (f"{prefix}J per output token", lambda e: _with_word(e, _mean(e.energy, factor)))
+        )
+    if any(entry.energy and entry.energy.interval_low is not None for entry in entries):
+        columns.append(("95 % interval", lambda e: _interval(e.energy, factor)))
     columns.append(("output tokens/s", lambda e: _mean(e.speed, 1.0)))
     for title, name in (
         ("first token, p50 (ms)", "time_to_first_token"),
@@ -39,6 +41,8 @@ def configurations(entries: Sequence[Entry]) -> Table:
         columns.append(("mean power (W)", lambda e: _with_word(e, _number(e.mean("mean_power_w")))))
     columns.append(("cycles", _cycles))
     caption = "Means over cycles"
+    if len({id(entry.source) for entry in entries}) > 1:
+        caption += "; the number before a name is that of its source, below"
     if any(entry.summary.indistinguishable_from_previous for entry in entries):
         caption += f"; {TIE} before a rank: cannot be told apart from the one above it"
     return Table(

@@ -24,7 +24,6 @@ class Figure:
         columns: names of the data's columns, with their units.
         rows: the data.
         shown: columns and rows of the table in the page, where all of the data would be too much.
-        wide: whether it takes the whole width of the page.
     """
 
     name: str
@@ -34,7 +33,6 @@ class Figure:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     shown: tuple[Sequence[str], Sequence[Sequence[Cell]]] | None = None
-    wide: bool = False
 
     def csv(self) -> str:
         """The data as CSV. No text in it is taken for a formula by a spreadsheet."""

@@ -12,7 +12,7 @@ from llem_core.units import common_prefix
 
 from llem_report.plots.drawing import draw
 from llem_report.plots.figure import Figure
-from llem_report.plots.scales import short_names, values
+from llem_report.plots.scales import short_names, span, values
 from llem_report.plots.theme import SERIES, WIDTH
 from llem_report.sources.detail import Detail
 
@@ -77,8 +77,7 @@ def _figure(name: str, title: str, meaning: str, curves: Mapping[str, Sequence[f
         for run, share, value_s in points
     ]
     names = list(short.values())
-    largest, smallest = max(r["value"] for r in rows), min(r["value"] for r in rows)
-    log = largest > 20 * smallest
+    over = span([row["value"] for row in rows])
     color = alt.Color(
         "run:N",
         sort=names,
@@ -86,12 +85,11 @@ def _figure(name: str, title: str, meaning: str, curves: Mapping[str, Sequence[f
         scale=alt.Scale(domain=names, range=list(SERIES)),
         legend=alt.Legend(columns=1) if len(names) > 1 else None,
     )
-    scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False, nice=True)
     chart = (
         alt.Chart(values(rows))
         .mark_line()
         .encode(
-            x=alt.X("value:Q", title=f"{title.lower()}, {prefix}s", scale=scale),
+            x=alt.X("value:Q", title=f"{title.lower()}, {prefix}s", scale=over.scale()),
             y=alt.Y("share:Q", title="samples up to this, %"),
             color=color,
         )
@@ -103,7 +101,7 @@ def _figure(name: str, title: str, meaning: str, curves: Mapping[str, Sequence[f
         name=name,
         title=title,
         caption=f"Distribution over the samples of one run each: {meaning}. "
-        f"{'The axis is logarithmic. ' if log else ''}Failed requests are in none.",
+        f"Failed requests are in none.{over.remark}",
         svg=draw(chart, name),
         columns=["configuration", "percentile (%)", f"{title.lower()} (s)"],
         rows=[list(point) for point in points],
@@ -139,7 +137,7 @@ def warm_ups(details: Sequence[Detail]) -> Iterator[Figure]:
         .mark_line(point=alt.OverlayMarkDef(size=25))
         .encode(
             x=alt.X("batch:Q", title="warm-up batch", axis=alt.Axis(tickMinStep=1, format="d")),
-            y=alt.Y("value:Q", title=f"time over its longest output, {prefix}s per token"),
+            y=alt.Y("value:Q", title=f"{prefix}s per token"),
             color=alt.Color(
                 "run:N",
                 sort=names,

@@ -19,6 +19,9 @@ _WIDEST = 3.0
 _LOG_FROM = 12.0
 """An axis over values that differ by more than this factor is logarithmic."""
 
+_ALIKE = 0.002
+"""Values that differ by less than this share are drawn as one: nobody reads such ticks."""
+
 
 def values(rows: Iterable[Row]) -> alt.InlineData:
     """Data that a chart carries in itself; as one text, which altair need not look into."""
@@ -72,7 +75,8 @@ def span(found: Sequence[float], *, also: Sequence[float] = (), from_zero: bool 
     bottom = max(0.0, min([least, *also]))
     if from_zero and bottom < 0.6 * top:
         return Span(0.0, 1.05 * top or 1.0, log=False)
-    margin = 0.12 * (top - bottom) or 0.05 * abs(top) or 1.0
+    alike = top - bottom <= _ALIKE * top
+    margin = (0.05 * top or 1.0) if alike else 0.12 * (top - bottom)
     return Span(max(0.0, bottom - margin), top + margin, log=False)
 
 

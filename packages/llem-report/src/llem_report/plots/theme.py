@@ -37,7 +37,7 @@ _NAMES = {
 
 WIDTH = 520
 """Of a figure (px): a phone shows it whole at a size that can still be read."""
-LABEL_WIDTH = 230
+LABEL_WIDTH = 320
 """The most that a name beside an axis takes (px); what is longer ends in an ellipsis."""
 MOST_NAMED = 34
 """Characters of a name in a legend."""

@@ -55,7 +55,15 @@ def _power(detail: Detail, number: int) -> Figure | None:
     used = set(detail.result.energy_scope)
     word = " (estimated)" if detail.run.estimated else ""
     panels = [
-        _panel(thinned, spans, key, f"{title}{word if key == 'power_w' else ''}", factor, height)
+        _panel(
+            thinned,
+            spans,
+            key,
+            f"{title}{word if key == 'power_w' else ''}",
+            factor,
+            height,
+            named=key == "power_w",
+        )
         for key, title, factor, height in _PANELS
         if any(point[key] is not None for point in thinned)
     ]
@@ -83,7 +91,6 @@ def _power(detail: Detail, number: int) -> Figure | None:
             ]
             for p in thinned
         ],
-        wide=True,
     )
 
 
@@ -166,6 +173,8 @@ def _panel(
     factor: float,
     height: int,
     series: str = "device",
+    *,
+    named: bool = True,
 ) -> Any:
     names = list(dict.fromkeys(str(row[series]) for row in rows if row[key] is not None))
     points = [
@@ -175,7 +184,7 @@ def _panel(
     ]
     window = [s for s in spans if s["phase"] == _WINDOW]
     edges = [{"time": window[0]["start"], "end": window[-1]["end"]}] if window else []
-    legend = alt.Legend(orient="top", columns=2) if len(names) > 1 else None
+    legend = alt.Legend(orient="top", columns=2) if named and len(names) > 1 else None
     color = alt.Color(
         "series:N",
         sort=names,
@@ -230,5 +239,4 @@ def _served(detail: Detail, number: int) -> Figure | None:
             ]
             for row in rows
         ],
-        wide=True,
     )

@@ -89,7 +89,7 @@ def _figure(axis: _Axis, entries: Sequence[Entry]) -> Figure:
     word = estimated_word(entries)
     factor, prefix = common_prefix(e.energy.mean for e in entries if e.energy)
     points = [(axis.value(e) or 0.0, e.energy.mean) for e in entries if e.energy]
-    on_front = set(front(points, more_is_better=axis.more_is_better))
+    on_front = _on_front(entries, points, axis)
     numbered = len(entries) <= _MOST_NUMBERED
     rows = [
         {
@@ -124,6 +124,15 @@ def _figure(axis: _Axis, entries: Sequence[Entry]) -> Figure:
             for i, entry in enumerate(entries)
         ],
     )
+
+
+def _on_front(
+    entries: Sequence[Entry], points: Sequence[tuple[float, float]], axis: _Axis
+) -> set[int]:
+    """An estimate keeps no measurement off the front, nor is it on one with measurements."""
+    measured = [i for i, entry in enumerate(entries) if not entry.estimated]
+    asked = measured or list(range(len(entries)))
+    return {asked[i] for i in front([points[i] for i in asked], more_is_better=axis.more_is_better)}
 
 
 def _drawn(rows: Sequence[Row], x_title: str, y_title: str, axis: _Axis) -> str:
