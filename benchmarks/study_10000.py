@@ -60,7 +60,7 @@ def llem_backends():
         create=NothingBackend, check=lambda workload: CheckReport(),
     )]
 """
-SHIPPED = "llem-pytorch,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon"
+SHIPPED = "llem-pytorch,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon,llem-energy-dcgm"
 
 
 def install(folder: Path) -> None:

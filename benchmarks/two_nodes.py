@@ -39,7 +39,7 @@ def install(site: Path) -> None:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: llem-idle\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[llem]\nidle = idle_plugin\n")
-    shipped = ("pytorch", "energy-nvml", "energy-zeus", "energy-codecarbon")
+    shipped = ("pytorch", "energy-nvml", "energy-zeus", "energy-codecarbon", "energy-dcgm")
     os.environ["LLEM_DISABLE_PLUGINS"] = ",".join(f"llem-{name}" for name in shipped)
     os.environ["PYTHONPATH"] = str(site)
     sys.path.insert(0, str(site))

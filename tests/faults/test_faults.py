@@ -33,7 +33,7 @@ from llem_core.study.record.manifest import StudyManifest, load_manifest
 from llenergymeasure import ExperimentResult, StudyResult
 
 HERE = Path(__file__).parent
-SHIPPED = "llem-pytorch,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon"
+SHIPPED = "llem-pytorch,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon,llem-energy-dcgm"
 STEPS = ("load", "prepare", "generate", "generate")
 QUICK = (
     *("sigkill", "sigsegv", "memory-error", "memory-limit", "exit-0", "sys-exit"),

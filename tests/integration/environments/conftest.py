@@ -11,7 +11,7 @@ from llem_core.plugins import Plugins, use_plugins
 
 from tests.integration.environments import making
 
-SHIPPED = "llem-pytorch,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon"
+SHIPPED = "llem-pytorch,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon,llem-energy-dcgm"
 Experiment = Callable[..., dict[str, Any]]
 
 

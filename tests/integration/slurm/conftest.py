@@ -19,7 +19,7 @@ from tests.integration.laying import lay
 
 HERE = Path(__file__).parent
 SCRIPT = HERE.parents[2] / "scripts" / "slurm_cluster.sh"
-SHIPPED = "llem-pytorch,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon"
+SHIPPED = "llem-pytorch,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon,llem-energy-dcgm"
 Study = Callable[..., dict[str, Any]]
 
 

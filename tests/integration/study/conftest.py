@@ -13,7 +13,7 @@ from llem_core.plugins import Plugins, use_plugins
 from tests.integration.laying import lay
 
 HERE = Path(__file__).parent
-SHIPPED = "llem-pytorch,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon"
+SHIPPED = "llem-pytorch,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon,llem-energy-dcgm"
 
 Study = Callable[..., dict[str, Any]]
 

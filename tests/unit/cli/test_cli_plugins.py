@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
-SHIPPED = "llem-pytorch,llem-server,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon"
+SHIPPED = (
+    "llem-pytorch,llem-server,llem-energy-nvml,llem-energy-zeus,"
+    "llem-energy-codecarbon,llem-energy-dcgm"
+)
 HEAD = "from llem_core.contracts import *\nfrom llem_core.testing import *\nLLEM_CONTRACT = 2\n"
 GOOD = HEAD + "@hookimpl\ndef llem_backends():\n    return [scripted_backend('good')]\n"
 

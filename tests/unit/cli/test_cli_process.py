@@ -15,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
-SHIPPED = "llem-pytorch,llem-server,llem-energy-nvml,llem-energy-zeus,llem-energy-codecarbon"
+SHIPPED = (
+    "llem-pytorch,llem-server,llem-energy-nvml,llem-energy-zeus,"
+    "llem-energy-codecarbon,llem-energy-dcgm"
+)
 RUN = ["run", "-m", "any", "-b", "noisy", "-n", "2", "--sampler", "none"]
 
 PLUGIN = """

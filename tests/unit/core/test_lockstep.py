@@ -22,7 +22,7 @@ def test_the_distributions_have_one_version() -> None:
     assert set(PROJECTS) == {
         *("llem-core", "llem-cli", "llem-pytorch"),
         *("llem-energy-nvml", "llem-energy-zeus", "llem-energy-codecarbon"),
-        *("llem-slurm", "llem-server", "llem-vllm", "llem-report"),
+        *("llem-energy-dcgm", "llem-slurm", "llem-server", "llem-vllm", "llem-report"),
     }
     assert {project["version"] for project in PROJECTS.values()} == {VERSION}
     assert llem_cli.__version__ == VERSION

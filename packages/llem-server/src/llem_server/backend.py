@@ -182,7 +182,7 @@ class ServerBackend(ServingBackend):
             pids = family(self._process.pid)
         elif self._kept_id is not None:
             pids = family(self._kept_id)
-        elif address.is_local:
+        elif address.is_local and self._section.host is None:
             for pid in listeners(address.port):
                 pids |= family(pid)
         notes = []

@@ -33,5 +33,6 @@ def check(workload: Workload) -> CheckReport:
             )
     if workload.lora is not None:
         problems.append("a server loads its own adapters; take the section lora away")
-    gpu = bool(section.devices) or (section.command is not None and has_gpu())
+    # What another machine computes on is known to nobody here: its GPUs are asked for.
+    gpu = bool(section.devices or section.host) or (section.command is not None and has_gpu())
     return CheckReport(problems=tuple(problems), device_kind="gpu" if gpu else "cpu")

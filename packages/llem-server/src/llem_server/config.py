@@ -71,6 +71,13 @@ class ServerConfig(BackendSection):
         description="`experiment`: `command` is started for each run; `study`: runs of one cycle "
         "that have the same server share it, and each cycle starts it anew.",
     )
+    host: str | None = Field(
+        None,
+        min_length=1,
+        description="Name of the machine that it computes on, where `base_url` does not tell it: "
+        "behind a tunnel, a gateway or an address that is a number. A sampler that reads that "
+        "machine calls it the same.",
+    )
     metrics_path: str | None = Field(
         "/metrics", description="Path of its Prometheus counters; null: do not ask."
     )
@@ -104,6 +111,8 @@ class ServerConfig(BackendSection):
                 raise ValueError("base_url holds a password; name a variable in api_key_env")
             if "{port}" in self.base_url and self.command is None:
                 raise ValueError("`{port}` in base_url is for a server that command starts")
+        if self.host is not None and self.command is not None:
+            raise ValueError("host is for a server that is there; command starts one here")
         _refuse_secrets(
             (word.split("=", 1)[0].lstrip("-") for word in self.command or ()), "command"
         )

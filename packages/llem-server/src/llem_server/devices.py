@@ -24,7 +24,7 @@ def devices_of(
         address: of the server; one elsewhere has the devices of its host.
         pids: its processes on this machine.
     """
-    host = None if address.is_local else address.host
+    host = section.host or (None if address.is_local else address.host)
     if section.devices:
         return tuple(DeviceInfo("gpu", "GPU", uuid, host) for uuid in section.devices)
     if host is not None:

@@ -352,7 +352,7 @@ TRIED = [
 
 @pytest.fixture(autouse=True)
 def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = ("pytorch", "energy-nvml", "energy-zeus", "energy-codecarbon", "slurm")
+    shipped = ("pytorch", "energy-nvml", "energy-zeus", "energy-codecarbon", "energy-dcgm", "slurm")
     monkeypatch.setenv("LLEM_DISABLE_PLUGINS", ",".join(f"llem-{name}" for name in shipped))
 
 

@@ -42,7 +42,8 @@ class DeviceInfo:
         name: the product's name, such as ``NVIDIA H100 80GB HBM3``.
         uuid: NVML's UUID (``GPU-…``) for a GPU; ``None`` for a CPU or where unknown.
         host: name of the machine that it is in; ``None`` for this one. The energy of another
-            machine's devices is null with that reason: nothing here measures them.
+            machine's devices is null with that reason, unless a sampler reads that machine
+            (``DomainReading.host``).
     """
 
     kind: Literal["cpu", "gpu"]

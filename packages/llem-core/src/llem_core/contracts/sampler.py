@@ -68,6 +68,9 @@ class DomainReading:
             hides the others. ``None`` where the sampler cannot tell: the core then finds it out
             for GPUs that are named by UUID. It decides what is summed where a backend does not
             name its GPUs.
+        host: name of the machine that it is in; ``None`` for this one. A model that computes on
+            another machine (``DeviceInfo.host``) is given the domains of that machine alone, and
+            one that computes here is given none of another.
     """
 
     name: str
@@ -83,6 +86,7 @@ class DomainReading:
     parts: tuple[str, ...] = ()
     shared_with: tuple[str, ...] = ()
     visible: bool | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +175,12 @@ class UsedDevices:
     Attributes:
         kind: ``gpu`` if any of it is one.
         uuids: of the GPUs, as the engine names them; empty where it cannot.
+        hosts: names of the machines that they are in; ``None`` stands for this one.
     """
 
     kind: Literal["cpu", "gpu"]
     uuids: frozenset[str] = frozenset()
+    hosts: frozenset[str | None] = frozenset({None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def read_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
 PACKAGES = (
     *("llem-core", "llem-cli", "llem-pytorch", "llem-server", "llem-vllm"),
-    *("llem-energy-nvml", "llem-energy-zeus", "llem-energy-codecarbon"),
+    *("llem-energy-nvml", "llem-energy-zeus", "llem-energy-codecarbon", "llem-energy-dcgm"),
     *("torch", "transformers", "tokenizers", "accelerate", "safetensors", "peft", "gguf"),
     *(
         "bitsandbytes",

@@ -250,7 +250,8 @@ class _Run:
         meter: Meter,
     ) -> FinishedExperiment:
         self.state.enter(Phase.ASSEMBLE)
-        readings, remote = self.readings, elsewhere(infos)
+        readings = self.readings
+        remote = elsewhere(infos, readings.window)
         if remote is not None:
             readings = _Readings()
         resident = any(info.resident for info in infos)

@@ -33,6 +33,7 @@ DISTRIBUTIONS = {
     "nvml": "llem-energy-nvml",
     "zeus": "llem-energy-zeus",
     "codecarbon": "llem-energy-codecarbon",
+    "dcgm": "llem-energy-dcgm",
 }
 """What to install for a name that the project itself ships; a hint in messages, no more."""
 

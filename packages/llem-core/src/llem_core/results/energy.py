@@ -19,6 +19,9 @@ class DomainEnergy(BaseModel):
     name: str = Field(description="UUID of a GPU, or the meter's own name of the domain.")
     kind: DomainKind = Field(description="What the domain is.")
     label: str | None = Field(description="Product name, where known.")
+    host: str | None = Field(
+        None, description="Machine that it is in; null for the one that the run was on."
+    )
     used: bool = Field(description="Whether the experiment computed on it and it is in the total.")
     energy_j: float | None = Field(description="Energy (J).")
     method: EnergyMethod = Field(description="How it was obtained.")

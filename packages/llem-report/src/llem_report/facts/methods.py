@@ -12,7 +12,7 @@ from llem_report.sources.material import Source
 from llem_report.sources.run import Run, Settings
 
 _KINDS = {"gpu": "GPU boards", "cpu": "CPU packages", "dram": "memory", "other": "other meters"}
-_SAMPLERS = {"nvml": "NVML", "zeus": "Zeus", "codecarbon": "CodeCarbon"}
+_SAMPLERS = {"nvml": "NVML", "zeus": "Zeus", "codecarbon": "CodeCarbon", "dcgm": "DCGM"}
 
 
 def methods(source: Source) -> str:

@@ -95,6 +95,7 @@ class Baselines:
             "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "config": config_hash,
             "devices": sorted(devices.uuids),
+            "of_hosts": sorted(host or "" for host in devices.hosts),
             "host": platform.node(),
             "cards": sorted(self._cards),
         }

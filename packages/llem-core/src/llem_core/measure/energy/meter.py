@@ -97,6 +97,10 @@ class Meter:
         readings: list[EnergyReading] = []
         part_s = duration_s / parts
         most = parts + int(longest_wait_s / part_s)
+        if self._is_late(part_s):
+            return self._idle_afterwards(
+                part_s, parts, most, lambda done_s: progress(done_s, duration_s, "s"), is_settled
+            )
         for part in range(most):
             name = f"{window}-{part}"
             self.begin(name)
@@ -107,6 +111,35 @@ class Meter:
             readings.append(reading)
             if len(readings) >= parts and is_settled(readings[-parts:]):
                 break
+        return readings[-parts:]
+
+    def _is_late(self, part_s: float) -> bool:
+        """Whether waiting for each part's energy would take longer than the part itself."""
+        sampler = self._sampler
+        late_s = 0.0 if sampler is None or not sampler.answers_intervals else sampler.delay_s
+        return late_s > max(part_s, _TICK_S)
+
+    def _idle_afterwards(
+        self,
+        part_s: float,
+        parts: int,
+        most: int,
+        told: Callable[[float], None],
+        is_settled: Callable[[Sequence[EnergyReading]], bool],
+    ) -> list[EnergyReading]:
+        """An idle time whose parts are asked for when all of it is over."""
+        assert self._sampler is not None
+        readings: list[EnergyReading] = []
+        while len(readings) < parts or (len(readings) < most and not is_settled(readings[-parts:])):
+            new = parts if not readings else 1
+            started_s, sampler = self._sampler.now_s(), self._sampler
+            _pass(sampler, new * part_s, told)
+            for part in range(new):
+                at_s = started_s + part * part_s
+                reading = self.between(at_s, at_s + part_s)
+                if reading is None:
+                    return readings
+                readings.append(reading)
         return readings[-parts:]
 
     def stop(self) -> None:
@@ -130,6 +163,14 @@ class Meter:
             self.failures.append(self.reason[:1].upper() + self.reason[1:])
             self.stop()
             return None
+
+
+def _pass(sampler: EnergySampler, wait_s: float, told: Callable[[float], None]) -> None:
+    """Let time pass by the sampler's own clock."""
+    begun_s = sampler.now_s()
+    while (left_s := begun_s + wait_s - sampler.now_s()) > 0:
+        told(wait_s - left_s)
+        sampler.wait(min(_TICK_S, left_s))
 
 
 def _wait(wait_s: float, before_s: float, total_s: float, progress: Progress) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from llem_core.contracts.backend import ModelInfo
-from llem_core.contracts.sampler import EnergyReading
+from llem_core.contracts.backend import DeviceInfo, ModelInfo
+from llem_core.contracts.sampler import DomainReading, EnergyReading
 from llem_core.processes.guard import descendants
 
 RESIDENT = (
@@ -31,12 +31,45 @@ def without_own(reading: EnergyReading | None, own: Collection[int]) -> EnergyRe
     return replace(reading, domains=domains)
 
 
-def elsewhere(infos: Sequence[ModelInfo]) -> str | None:
-    """Why nothing here can have measured the model's energy; ``None`` if it is on this host."""
-    hosts = sorted({device.host for info in infos for device in info.devices if device.host})
-    if not hosts:
-        return None
-    return f"the model computes on {', '.join(hosts)}, whose energy nothing here measures"
+def elsewhere(infos: Sequence[ModelInfo], reading: EnergyReading | None) -> str | None:
+    """Why nothing can have measured the model's energy on another host.
+
+    Args:
+        infos: of the loaded models.
+        reading: of the measured window; the hosts of its domains are those that are read.
+
+    Returns:
+        ``None`` if the model is on this host, or a sampler reads the one that it is on.
+    """
+    away = [device for info in infos for device in info.devices if device.host]
+    domains = () if reading is None else reading.domains
+    unread = sorted({d.host for d in away if d.host} - {domain.host for domain in domains})
+    if unread:
+        return (
+            f"the model computes on {', '.join(unread)}, whose energy nothing here measures"
+            f"{_other_name(away, domains)}"
+        )
+    for device in away:
+        kinds = {domain.kind for domain in domains if domain.host == device.host}
+        if device.uuid is None and kinds == {"gpu"}:
+            return (
+                f"a sampler reads the GPUs of {device.host}, and the backend does not say which of "
+                "them the model computes on; name their UUIDs (`server.devices`)"
+            )
+    return None
+
+
+def _other_name(away: Sequence[DeviceInfo], domains: Sequence[DomainReading]) -> str:
+    """What is wrong where a sampler reads the very device, and calls its machine something else."""
+    uuids = {device.uuid for device in away if device.uuid}
+    found = next((d for d in domains if not uuids.isdisjoint((d.name, *d.parts))), None)
+    if found is None:
+        return ""
+    host = found.host or "this machine"
+    return (
+        f"; the sampler reads {found.name} as one of {host}, so give the machine the same name in "
+        "the sections of the backend and of the sampler (`host`)"
+    )
 
 
 def _pid(other: str) -> int:

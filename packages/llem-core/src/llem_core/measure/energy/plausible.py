@@ -58,7 +58,8 @@ def with_visibility(reading: EnergyReading, environ: Mapping[str, str]) -> Energ
     Many libraries of meters name all GPUs and know nothing of ``CUDA_VISIBLE_DEVICES``, or take
     its entries for something else than CUDA does.
     """
-    gpus = [d for d in reading.domains if d.kind == "gpu" and d.name.startswith("GPU-")]
+    here = [d for d in reading.domains if d.kind == "gpu" and d.host is None]
+    gpus = [d for d in here if d.name.startswith("GPU-")]
     if not gpus or any(gpu.visible is not None for gpu in gpus):
         return reading
     shown = visible_gpus(environ, [gpu.name for gpu in gpus], [gpu.label or "" for gpu in gpus])

@@ -16,19 +16,22 @@ def is_used(domain: DomainReading, domains: Sequence[DomainReading], used: UsedD
     ==============================================  =====================================
     the domain                                      is used
     ==============================================  =====================================
+    of a machine that the model does not compute on never
     no GPU: host, memory, wall                      always; its power cannot be told apart
     a GPU that the backend names, or one of others  if it is named
     the only GPU, or the only visible one           if the model runs on a GPU
     one of several visible GPUs, nothing named      if the user hid others; some may idle
     ==============================================  =====================================
     """
+    if domain.host not in used.hosts:
+        return False
     if domain.kind != "gpu":
         return True
     if used.kind != "gpu":
         return False
     if used.uuids:
         return not used.uuids.isdisjoint((domain.name, *domain.parts))
-    gpus = [other for other in domains if other.kind == "gpu"]
+    gpus = [other for other in domains if other.kind == "gpu" and other.host == domain.host]
     if len(gpus) == 1:
         return True
     hidden = any(other.visible is False for other in gpus)
@@ -181,6 +184,7 @@ def _breakdown(
                 name=d.name,
                 kind=d.kind,
                 label=d.label,
+                host=d.host,
                 used=d in used,
                 energy_j=d.energy_j,
                 method=d.method,

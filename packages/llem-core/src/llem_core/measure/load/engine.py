@@ -227,7 +227,7 @@ class LoadEngine(LocalEngine):
         self, observed: ObservedLoad, window: Interval, info: ModelInfo
     ) -> list[float | None]:
         energy = None
-        if self._reading is not None and elsewhere([info]) is None:
+        if self._reading is not None and elsewhere([info], self._reading) is None:
             energy = record_energy(self._reading, None, used_devices([info]))
         return attributed_j(observed, window, energy, self._reading)
 

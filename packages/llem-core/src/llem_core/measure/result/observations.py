@@ -20,7 +20,8 @@ def used_devices(infos: Sequence[ModelInfo]) -> UsedDevices:
     """What loaded models compute on."""
     devices = [device for info in infos for device in info.devices]
     uuids = frozenset(d.uuid for d in devices if d.kind == "gpu" and d.uuid)
-    return UsedDevices("gpu" if any(d.kind == "gpu" for d in devices) else "cpu", uuids)
+    hosts = frozenset(d.host for d in devices) or frozenset({None})
+    return UsedDevices("gpu" if any(d.kind == "gpu" for d in devices) else "cpu", uuids, hosts)
 
 
 @dataclass(frozen=True, slots=True)
