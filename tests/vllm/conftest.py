@@ -25,11 +25,6 @@ class _AbsentModule(pytest.File):
         return [_Absent.from_parent(self, name="all")]
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Warnings are errors elsewhere; those that vLLM and what it imports raise are not ours."""
-    item.add_marker(pytest.mark.filterwarnings("ignore"))
-
-
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.File | None:
     """Without vLLM a module is not imported: it is one test, skipped with the reason."""
     # The study runs in the workspace's environment, and vLLM in its own.
