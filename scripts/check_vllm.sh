@@ -10,10 +10,12 @@ export HF_HUB_OFFLINE=1
 "$python" -c "from importlib.metadata import distributions as d; print(*sorted(f'{x.name} {x.version}' for x in d() if x.name.startswith(('vllm', 'llem', 'torch', 'transformers'))), sep=', ')"
 MYPYPATH=packages/llem-vllm/src:packages/llem-core/src "$python" -m mypy \
     --config-file packages/llem-vllm/mypy.ini --package llem_vllm
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
 # Warnings of vLLM and of what it imports are not ours to mend.
-"$python" -m pytest -n 0 -rs -W ignore -p no:cacheprovider --ignore tests/vllm/test_study.py tests/vllm | tee "${report:=$(mktemp)}"
+"$python" -m pytest -n 0 -rs -W ignore -p no:cacheprovider --ignore tests/vllm/test_study.py \
+    tests/vllm | tee "$report"
 # Where vLLM cannot run the tests skip with a reason; here that is a failure.
-! grep -q '^SKIPPED.*vLLM is not installed' "$report"
-rm "$report"
+if grep -q '^SKIPPED.*vLLM is not installed' "$report"; then exit 1; fi
 # transformers here, vLLM there, in one study.
 LLEM_VLLM_PYTHON=$python uv run --locked pytest -n 0 -rs tests/vllm/test_study.py
