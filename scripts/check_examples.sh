@@ -17,7 +17,8 @@ wheels=${1:-$place/wheels}
 bash scripts/build_wheels.sh "$wheels"
 wheels=$(cd "$wheels" && pwd)
 plugins="llem-onnxruntime llem-sqlite llem-wallmeter"
-for plugin in $plugins llem-ray; do
+sinks="llem-mlflow llem-wandb"
+for plugin in $plugins $sinks llem-ray; do
     cp -r "examples/$plugin" "$place/$plugin"
     uv build --quiet --wheel --out-dir "$place/examples" "$place/$plugin"
 done
@@ -54,6 +55,15 @@ for plugin in $plugins; do
     # Without src/ beside the tests, it can only be the wheel that they import.
     mv "$plugin/src" "$plugin/typed"
     (cd "$plugin" && "../env-$plugin/bin/pytest" -q -p no:cacheprovider)
+done
+
+for sink in $sinks; do
+    echo "== $sink alone"
+    extra=$([ "$sink" = llem-mlflow ] && echo "[sqlite]" || true)
+    install "env-$sink" "$sink$extra" pytest mypy
+    absent "env-$sink" torch transformers llem_cli
+    (cd "$sink" && MYPY_CACHE_DIR="$place/mypy" "../env-$sink/bin/mypy" src && mv src typed)
+    (cd "$sink" && "../env-$sink/bin/pytest" -q -p no:cacheprovider)
 done
 
 echo "== llem-ray alone"

@@ -1,0 +1,1 @@
+"""MLflow sink of LLenergyMeasure: a run an experiment, with units."""

@@ -1,0 +1,1 @@
+"""Weights & Biases sink of LLenergyMeasure: a run an experiment, offline by default."""
