@@ -37,7 +37,11 @@ def main() -> None:
         n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         print(f"{n_runs:,} runs, {n_bytes / 1e6:.0f} MB of files")
         for number in range(TRIES):
-            print(f"llem report, try {number + 1}: {report(folder, page):5.2f} s   bar <= 10 s")
+            wall_s, cpu_s = report(folder, page)
+            print(
+                f"llem report, try {number + 1}: {wall_s:5.2f} s ({cpu_s:.2f} s of processors)   "
+                "bar <= 10 s"
+            )
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         print(f"its memory at the peak: {peak:.0f} MiB")
         print(f"the page: {page.stat().st_size / 1e6:.2f} MB   bar <= 10 MB")
@@ -54,13 +58,17 @@ def make(folder: Path, asked: int) -> int:
     return len(study.runs())
 
 
-def report(folder: Path, page: Path) -> float:
-    """Wall time of the whole command (s)."""
+def report(folder: Path, page: Path) -> tuple[float, float]:
+    """Wall time of the whole command, and the time that processors worked on it (s)."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     program = str(Path(sys.executable).parent / "llem")
     command = [program, "report", str(folder), "-o", str(page)]
     started_s = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment())
-    return time.perf_counter() - started_s
+    wall_s = time.perf_counter() - started_s
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return wall_s, cpu_s
 
 
 def draw(page: Path) -> None:

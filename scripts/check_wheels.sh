@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds all wheels, installs `llem-core llem-pytorch` by name into a fresh environment outside
-# the checkout, and measures an experiment there. Then llem-core alone, without click or torch.
+# the checkout, measures an experiment there and reports on it. Then llem-core alone, without click or
+# torch.
 #   scripts/check_wheels.sh [<folder of this state's wheels, made if need be>]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,6 +29,14 @@ full/bin/llem run -n 3 --set baseline.duration_seconds=0.2 --set max_output_toke
 test "$(find results -name result.json | wc -l)" -eq 1
 grep -q "not measured\|J" "$place/summary.txt"
 
+# The report is an extra: without it the command says what to install, with it a page is made.
+if full/bin/llem report results/* 2> "$place/missing.txt"; then exit 1; fi
+grep -q "pip install 'llem-cli\[report\]'" "$place/missing.txt"
+uv pip install --quiet --python full/bin/python --find-links "$wheels" \
+    --constraints "$wheels/constraints.txt" 'llem-cli[report]'
+full/bin/llem report results/* --output "$place/page.html"
+grep -q "<svg" "$place/page.html"
+
 install bare llem-core
 bare/bin/python - <<'PY'
 import importlib.util
@@ -42,4 +51,5 @@ assert not loaded, f"importing llenergymeasure loaded {loaded}"
 for name in ("torch", "click"):
     assert importlib.util.find_spec(name) is None, f"llem-core alone brought {name}"
 PY
-echo "wheels: llem-core and llem-pytorch installed by name measure; llem-core alone imports"
+echo "wheels: llem-core and llem-pytorch installed by name measure, llem-report makes a page;" \
+    "llem-core alone imports"
