@@ -31,7 +31,7 @@ def test_the_truth_lies_within_the_stated_interval(
     curve: str, period_s: float, length_s: float, counter: bool
 ) -> None:
     covered = []
-    for phase, lag in ((0.0, 0.0), (0.21, 0.98), (0.55, 0.5), (0.9, 0.0)):
+    for phase, lag in ((0.0, 0.0), (0.55, 0.98)):
         gpu = ScriptedGpu(CURVES[curve](length_s), has_energy=counter)
         done = window(
             [gpu], BEGIN_S, length_s,
