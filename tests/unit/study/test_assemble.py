@@ -5,6 +5,7 @@ import json
 import tracemalloc
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ from llem_core.config.execution import ExecutionConfig
 from llem_core.config.study import StudyConfig
 from llem_core.config.sweep.expand import expand_grid
 from llem_core.contracts import ResultSink
-from llem_core.contracts.sink import FinishedStudy
+from llem_core.contracts.sink import FinishedRun, FinishedStudy
 from llem_core.errors import StudyError
 from llem_core.plugins import Plugins
 from llem_core.results.study import StudyResult
 from llem_core.study.deliver import deliver_study
 from llem_core.study.plan import apply_cycles
-from llem_core.study.summary.collect import RunOutcome, assemble_study, finished_study
+from llem_core.study.summary.collect import assemble_study
 
 pytestmark = pytest.mark.usefixtures("scripted")
 Within = Callable[..., AbstractContextManager[Plugins]]
@@ -40,7 +41,7 @@ def study(n_cycles: int, n: int = 2, **fields: Any) -> StudyConfig:
 
 def outcomes(
     found: StudyConfig, folder: Path, energies: Sequence[float | None], **more: Any
-) -> list[RunOutcome]:
+) -> list[FinishedRun]:
     """Completed runs in order, with these joules an output token."""
     runs = apply_cycles(found.experiments, found.execution, found.study_design_hash)
     done = []
@@ -60,11 +61,12 @@ def outcomes(
         file = Path(f"run-{run.position}") / "result.json"
         (folder / file).parent.mkdir(exist_ok=True)
         (folder / file).write_text(json.dumps(content))
-        done.append(RunOutcome(run, "completed", file, None))
+        label = found.label(run.config_hash)
+        done.append(run.finished(label, "completed", folder / file))
     return done
 
 
-def assembled(found: StudyConfig, runs: Sequence[RunOutcome], folder: Path) -> StudyResult:
+def assembled(found: StudyConfig, runs: Sequence[FinishedRun], folder: Path) -> StudyResult:
     return assemble_study(
         found,
         runs,
@@ -128,8 +130,8 @@ def test_damaged_missing_and_foreign_results_are_left_out_and_named(tmp_path: Pa
     (tmp_path / "run-2" / "result.json").unlink()
     (tmp_path / "run-3" / "result.json").write_text((tmp_path / "run-4/result.json").read_text())
     (tmp_path / "run-4" / "result.json").write_text("[]")
-    runs[4] = RunOutcome(runs[4].planned, "failed", None, "out of memory")
-    runs[5] = RunOutcome(runs[5].planned, "pending", None, None)
+    runs[4] = replace(runs[4], status="failed", result_file=None, error="out of memory")
+    runs[5] = replace(runs[5], status="pending", result_file=None, error=None)
     result = assembled(found, runs, tmp_path)
     counts = result.summary
     assert (counts.n_completed, counts.n_failed, counts.n_not_run) == (0, 5, 1)
@@ -171,10 +173,10 @@ def delivered(
 ) -> tuple[StudyResult, list[str], list[dict[str, str]]]:
     found = study(2)
     runs = outcomes(found, tmp_path, [1.0, 2.0, 1.5, 2.5], end_to_end_latency={"p50_s": 0.25})
-    runs[3] = RunOutcome(runs[3].planned, "failed", None, "killed, by a signal")
+    runs[3] = replace(runs[3], status="failed", result_file=None, error="killed, by a signal")
     (tmp_path / "run-2" / "result.json").write_text("{")
     result = assembled(found, runs, tmp_path)
-    done = deliver_study(found, finished_study(found, runs, result, tmp_path), tmp_path, extra)
+    done = deliver_study(found, FinishedStudy(result, runs), tmp_path, extra)
     with (tmp_path / "study.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return done.result, [file.name for file in done.files], rows
@@ -214,7 +216,7 @@ def test_a_record_that_cannot_be_written_says_that_nothing_is_lost(tmp_path: Pat
     runs = outcomes(found, tmp_path, [1.0, 2.0])
     result = assembled(found, runs, tmp_path)
     with pytest.raises(StudyError, match="resume"):
-        deliver_study(found, finished_study(found, runs, result, tmp_path), tmp_path / "gone")
+        deliver_study(found, FinishedStudy(result, runs), tmp_path / "gone")
 
 
 def test_memory_does_not_grow_with_the_size_of_results(tmp_path: Path) -> None:
@@ -223,7 +225,7 @@ def test_memory_does_not_grow_with_the_size_of_results(tmp_path: Path) -> None:
     runs = outcomes(found, tmp_path, [1.0] * 60, sample_outputs=[padding])
     tracemalloc.start()
     result = assembled(found, runs, tmp_path)
-    deliver_study(found, finished_study(found, runs, result, tmp_path), tmp_path)
+    deliver_study(found, FinishedStudy(result, runs), tmp_path)
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # The 60 files together are 12 MB; one of them and what is made of it, about 1 MB.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from llem_core.config.loader import study_from
 from llem_core.study.order import Order
 from llem_core.study.plan import apply_cycles
 from llem_core.study.record.manifest import load_manifest
-from llem_core.study.summary.collect import RunOutcome, assemble_study
+from llem_core.study.summary.collect import assemble_study
 from llem_core.testing import QueueLauncher
 from llenergymeasure import StudyConfig, StudyResult, StudyRunner
 
@@ -132,10 +133,7 @@ def assembled(
 ) -> StudyResult:
     found = study(len(energies) // n, n)
     runs = outcomes(found, folder, energies)
-    placed = [
-        RunOutcome(run.planned, run.status, run.result_file, None, None, node)
-        for run, node in zip(runs, nodes, strict=True)
-    ]
+    placed = [replace(run, node=node) for run, node in zip(runs, nodes, strict=True)]
     return assemble_study(
         found,
         placed,

@@ -29,7 +29,7 @@ from llem_core.study.launch.endings import describe_timeout
 from llem_core.study.launch.environments import defined, gpus_of, launcher_of
 from llem_core.study.launch.worker import log_path
 from llem_core.study.plan import apply_cycles
-from llem_core.study.summary.collect import RunOutcome, assemble_study
+from llem_core.study.summary.collect import assemble_study
 from llem_core.study.summary.figures import figures_of
 from llem_core.text import now
 
@@ -161,15 +161,16 @@ class ElsewhereRunner:
         saved = self._measure(planned.config, launcher)
         self.saved.append(saved)
         file = saved.files[0].absolute() if saved.files else None
-        outcome = RunOutcome(planned, "completed", file, None, figures_of(saved.result))
+        run = planned.finished(study.label(planned.config_hash), "completed", file)
         return assemble_study(
             study,
-            [outcome],
+            [run],
             status="completed",
             started_at=started_at,
             finished_at=now(),
             duration_total_s=time.monotonic() - started_s,
             directory=(self._output or Path()).absolute(),
+            figures={planned.key: figures_of(saved.result)},
             process_isolation=launcher.isolation,
         )
 

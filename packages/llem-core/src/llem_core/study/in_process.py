@@ -20,7 +20,7 @@ from llem_core.results.experiment import ExperimentResult
 from llem_core.results.study import StudyResult
 from llem_core.study.deliver import deliver
 from llem_core.study.plan import apply_cycles
-from llem_core.study.summary.collect import RunOutcome, assemble_study
+from llem_core.study.summary.collect import assemble_study
 from llem_core.study.summary.figures import figures_of
 from llem_core.text import now
 
@@ -85,21 +85,23 @@ class InProcessRunner:
         """
         study = self._study
         started_at, started_s = now(), time.monotonic()
-        outcomes = []
+        runs, known = [], {}
         for planned in apply_cycles(study.experiments, study.execution, study.study_design_hash):
             saved = self._measure(planned.config)
             self.saved.append(saved)
             file = saved.files[0] if saved.files else None
-            figures = figures_of(saved.result)
-            outcomes.append(RunOutcome(planned, "completed", file, None, figures))
+            known[planned.key] = figures_of(saved.result)
+            label = study.label(planned.config_hash)
+            runs.append(planned.finished(label, "completed", file))
         return assemble_study(
             study,
-            outcomes,
+            runs,
             status="completed",
             started_at=started_at,
             finished_at=now(),
             duration_total_s=time.monotonic() - started_s,
             directory=self._output or Path("/"),
+            figures=known,
             process_isolation=ISOLATION,
         )
 

@@ -6,10 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Literal
 
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
+from llem_core.contracts.sink import FinishedRun
+from llem_core.events import RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,18 @@ class PlannedRun:
     def key(self) -> tuple[str, int]:
         """What names the run for good: hash and cycle."""
         return self.config_hash, self.cycle
+
+    def finished(
+        self,
+        label: str,
+        status: RunStatus,
+        result_file: Path | None = None,
+        error: str | None = None,
+        node: str | None = None,
+    ) -> FinishedRun:
+        """The run as sinks receive it; see ``FinishedRun``."""
+        named = (self.position, self.config_hash, self.cycle, label)
+        return FinishedRun(*named, status, result_file, error, node)
 
 
 @dataclass(frozen=True, slots=True)

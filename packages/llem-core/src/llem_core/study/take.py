@@ -15,6 +15,7 @@ from llem_core.config.execution import ExecutionConfig
 from llem_core.config.study import StudyConfig
 from llem_core.contracts.launcher import Launcher, Running
 from llem_core.contracts.messages import LaunchFailure, LaunchTask
+from llem_core.contracts.sink import FinishedRun, FinishedStudy
 from llem_core.errors import LLEMError, StudyError
 from llem_core.events import Listener, StudyFailed, StudyFinished
 from llem_core.results.study import StudyResult
@@ -28,9 +29,7 @@ from llem_core.study.record.folders import run_folder
 from llem_core.study.record.manifest import ManifestWriter
 from llem_core.study.services import StudyServices
 from llem_core.study.summary.collect import (
-    RunOutcome,
     assemble_study,
-    finished_study,
     tried_again,
 )
 from llem_core.study.summary.figures import Figures
@@ -339,18 +338,19 @@ class RunTaker:
                 self._writer.mark_interrupted(*active.planned.key)
 
     def _finish(self) -> StudyResult:
-        outcomes = [self._outcome(planned) for planned in self._runs]
-        n_failed = sum(outcome.status != "completed" for outcome in outcomes)
+        runs = [self._finished(planned) for planned in self._runs]
+        n_failed = sum(run.status != "completed" for run in runs)
         status: Literal["completed", "failed"] = "failed" if n_failed else "completed"
         elapsed_s = self._writer.elapsed_s
         result = assemble_study(
             self._study,
-            outcomes,
+            runs,
             status=status,
             started_at=self._writer.manifest.started_at,
             finished_at=now(),
             duration_total_s=elapsed_s,
             directory=self._directory,
+            figures=self._figures,
             process_isolation=self._launcher.isolation,
             blocked=self._blocked,
             shared=self._services.shared,
@@ -361,20 +361,19 @@ class RunTaker:
             *result.warnings,
         ]
         result = result.model_copy(update={"warnings": warnings})
-        n_completed = len(outcomes) - n_failed
+        n_completed = len(runs) - n_failed
         told = StudyFinished(self._design, status, n_completed, n_failed, elapsed_s)
         self._tell.listener(told)
-        finished = finished_study(self._study, outcomes, result, self._directory)
-        delivered = deliver_study(self._study, finished, self._directory)
+        delivered = deliver_study(self._study, FinishedStudy(result, runs), self._directory)
         with self._interrupts.shielded():
             self._writer.finish(status)
         return delivered.result
 
-    def _outcome(self, planned: PlannedRun) -> RunOutcome:
+    def _finished(self, planned: PlannedRun) -> FinishedRun:
         entry = self._writer.entry(*planned.key)
-        file = None if entry.result_file is None else Path(entry.result_file)
-        figures = self._figures.get(planned.key)
-        return RunOutcome(planned, entry.status, file, entry.error, figures, entry.node)
+        file = None if entry.result_file is None else self._directory / entry.result_file
+        label = self._study.label(planned.config_hash)
+        return planned.finished(label, entry.status, file, entry.error, entry.node)
 
 
 def is_blocked(execution: ExecutionConfig, launcher: Launcher) -> bool:

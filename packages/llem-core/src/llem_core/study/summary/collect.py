@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from llem_core.config.study import StudyConfig
-from llem_core.contracts.sink import FinishedRun, FinishedStudy
-from llem_core.events import RunStatus
+from llem_core.contracts.sink import FinishedRun
 from llem_core.results.study import (
     FinalStatus,
     MeasurementProtocol,
@@ -16,7 +14,6 @@ from llem_core.results.study import (
     StudyResult,
     StudySummary,
 )
-from llem_core.study.plan import PlannedRun
 from llem_core.study.record.manifest import StudyManifest
 from llem_core.study.summary.blocks import confounded
 from llem_core.study.summary.configurations import (
@@ -25,28 +22,6 @@ from llem_core.study.summary.configurations import (
 )
 from llem_core.study.summary.engines import Measured, compare_engines
 from llem_core.study.summary.figures import Figures, read_figures
-
-
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """How one run of a study ended.
-
-    Attributes:
-        planned: the run.
-        status: where it stands; ``completed`` has a ``result_file``.
-        result_file: its ``result.json``, absolute or relative to the study's folder.
-        error: why it has none, in a sentence.
-        figures: its figures, where they are known already; otherwise the file is read.
-        node: the node that it was on, where its launcher has several.
-    """
-
-    planned: PlannedRun
-    status: RunStatus
-    result_file: Path | None
-    error: str | None
-    figures: Figures | None = None
-    node: str | None = None
-
 
 ISOLATION = "a process of its own for each experiment, started afresh (spawn)"
 _INTERVAL = "Student's t over the cycles of a configuration, 95 %, two-sided"
@@ -69,13 +44,14 @@ _MOST_TOLD = 5
 
 def assemble_study(
     study: StudyConfig,
-    runs: Sequence[RunOutcome],
+    runs: Sequence[FinishedRun],
     *,
     status: FinalStatus,
     started_at: str,
     finished_at: str,
     duration_total_s: float,
     directory: Path,
+    figures: Mapping[tuple[str, int], Figures] | None = None,
     process_isolation: str = ISOLATION,
     blocked: bool = False,
     shared: Sequence[str] = (),
@@ -87,19 +63,20 @@ def assemble_study(
 
     Args:
         study: the study.
-        runs: all its planned runs, in execution order.
+        runs: all its runs, in execution order.
         status: how it ended.
         started_at, finished_at: when it started first and when it ended (ISO 8601, UTC).
         duration_total_s: over all resumptions (s).
         directory: its folder, which ``result_files`` are relative to.
+        figures: those that are known already, by hash and cycle; others are read.
         process_isolation: how each experiment was given its process, for the record.
         blocked: whether each cycle was kept on one node.
         shared: sentences on what runs shared.
     """
     warnings: list[str] = []
-    gathered, files, n_not_run = _gather(study, runs, directory, warnings)
+    gathered, files, n_not_run = _gather(study, runs, figures or {}, directory, warnings)
     configurations, nodes = summarise_configurations(gathered, blocked=blocked)
-    compared = compare_engines(list(_first_results(study, runs, directory)))
+    compared = compare_engines(list(_first_results(study, runs)))
     placed = {one.label: [node for _, node in one.blocks] for one in gathered.values()}
     return StudyResult(
         study_name=study.name,
@@ -123,7 +100,11 @@ def assemble_study(
 
 
 def _gather(
-    study: StudyConfig, runs: Sequence[RunOutcome], directory: Path, warnings: list[str]
+    study: StudyConfig,
+    runs: Sequence[FinishedRun],
+    known: Mapping[tuple[str, int], Figures],
+    directory: Path,
+    warnings: list[str],
 ) -> tuple[dict[str, GatheredConfiguration], list[str], int]:
     """The figures by configuration hash, the result files, and the number of runs not tried."""
     gathered = {
@@ -135,41 +116,21 @@ def _gather(
     files: list[str] = []
     n_not_run = 0
     for run in runs:
-        mine = gathered[run.planned.config_hash]
+        mine = gathered[run.config_hash]
         if run.status not in {"completed", "failed"}:
             n_not_run += 1
             continue
-        figures = _figures(run, directory, warnings) if run.status == "completed" else None
+        figures = known.get((run.config_hash, run.cycle))
+        if figures is None and run.status == "completed":
+            figures = _read(run, directory, warnings)
         if figures is None:
             mine.n_failed += 1
             continue
         mine.figures.append(figures)
-        mine.blocks.append((run.planned.cycle, run.node or ""))
+        mine.blocks.append((run.cycle, run.node or ""))
         if run.result_file is not None:
             files.append(_relative(run.result_file, directory))
     return gathered, files, n_not_run
-
-
-def finished_study(
-    study: StudyConfig, runs: Sequence[RunOutcome], result: StudyResult, directory: Path
-) -> FinishedStudy:
-    """The study as sinks receive it."""
-    return FinishedStudy(
-        result,
-        tuple(
-            FinishedRun(
-                position=run.planned.position,
-                config_hash=run.planned.config_hash,
-                cycle=run.planned.cycle,
-                label=study.label(run.planned.config_hash),
-                status=run.status,
-                result_file=None if run.result_file is None else directory / run.result_file,
-                error=run.error,
-                node=run.node,
-            )
-            for run in runs
-        ),
-    )
 
 
 def tried_again(study: StudyConfig, manifest: StudyManifest) -> list[str]:
@@ -186,28 +147,24 @@ def tried_again(study: StudyConfig, manifest: StudyManifest) -> list[str]:
     return [f"{len(again)} {was} tried again after a failure: {'; '.join(told)}{more}."]
 
 
-def _first_results(
-    study: StudyConfig, runs: Iterable[RunOutcome], directory: Path
-) -> Iterator[Measured]:
+def _first_results(study: StudyConfig, runs: Iterable[FinishedRun]) -> Iterator[Measured]:
     """Each configuration that has a result, in the study's order, with its first one."""
     files: dict[str, Path] = {}
     for run in runs:
         if run.status == "completed" and run.result_file is not None:
-            files.setdefault(run.planned.config_hash, directory / run.result_file)
+            files.setdefault(run.config_hash, run.result_file)
     for config in study.experiments:
         name = config.measurement_config_hash
         if name in files:
             yield Measured(config, study.label(name), files[name])
 
 
-def _figures(run: RunOutcome, directory: Path, warnings: list[str]) -> Figures | None:
-    if run.figures is not None:
-        return run.figures
+def _read(run: FinishedRun, directory: Path, warnings: list[str]) -> Figures | None:
     if run.result_file is None:
         warnings.append(f"{_name(run)} is completed, but no result file is known of it.")
         return None
     try:
-        return read_figures(directory / run.result_file, run.planned.config_hash)
+        return read_figures(run.result_file, run.config_hash)
     except ValueError as error:
         warnings.append(
             f"The result of {_name(run)}, {_relative(run.result_file, directory)}, is left out: "
@@ -216,8 +173,8 @@ def _figures(run: RunOutcome, directory: Path, warnings: list[str]) -> Figures |
         return None
 
 
-def _name(run: RunOutcome) -> str:
-    return f"{run.planned.config_hash} cycle {run.planned.cycle}"
+def _name(run: FinishedRun) -> str:
+    return f"{run.config_hash} cycle {run.cycle}"
 
 
 def _relative(path: Path | None, directory: Path) -> str:
