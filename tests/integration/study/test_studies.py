@@ -12,6 +12,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,8 @@ def test_the_ways_to_die(study: Study, tmp_path: Path, action: str, kind: str, t
 def test_what_takes_too_long_is_killed_with_all_that_it_started(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
+    # Python's own tracker lives as long as this process, and would have the mark, too.
+    resource_tracker.ensure_running()
     monkeypatch.setenv("STUDIOUS_MARK", str(tmp_path))
     content = study(None, {"experiment_timeout_seconds": 6}, action=action)
     result, directory, told = run(content, tmp_path)
