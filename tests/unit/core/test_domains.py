@@ -64,3 +64,35 @@ def test_one_of_two_gpus_alone_is_no_total() -> None:
 def test_a_meter_of_the_whole_machine_is_enough() -> None:
     wall = EnergyReading("w", 0.0, 1.0, (DomainReading("wall", "other", 7.0, "counter"),))
     assert record_energy(wall, None, UsedDevices("gpu", frozenset({"GPU-0"}))).total_j == 7.0
+
+
+def on_two_hosts() -> EnergyReading:
+    domains = [
+        DomainReading(f"GPU-{i}", "gpu", 10.0, "counter", host=host)
+        for i, host in enumerate((None, "node", "node", "other"))
+    ]
+    host_parts = [
+        DomainReading("cpu:0", "cpu", 1.0, "counter"),
+        DomainReading("cpu:0@node", "cpu", 2.0, "counter", host="node"),
+    ]
+    return EnergyReading("w", 0.0, 1.0, (*domains, *host_parts))
+
+
+@pytest.mark.parametrize(
+    ("hosts", "uuids", "used"),
+    [
+        ({"node"}, ["GPU-1"], ["GPU-1", "cpu:0@node"]),
+        ({"node", "other"}, ["GPU-2", "GPU-3"], ["GPU-2", "GPU-3", "cpu:0@node"]),
+        # a name that two machines have in common is not enough
+        ({"other"}, ["GPU-1"], []),
+        ({"node"}, [], ["cpu:0@node"]),
+        # here: the only GPU of this machine, and nothing of another
+        ({None}, [], ["GPU-0", "cpu:0"]),
+        ({None, "node"}, ["GPU-0", "GPU-1"], ["GPU-0", "GPU-1", "cpu:0", "cpu:0@node"]),
+    ],
+)
+def test_a_model_is_given_the_domains_of_its_own_machines(
+    hosts: set[str | None], uuids: list[str], used: list[str]
+) -> None:
+    devices = UsedDevices("gpu", frozenset(uuids), frozenset(hosts))
+    assert [domain.name for domain in used_domains(on_two_hosts(), devices)] == used

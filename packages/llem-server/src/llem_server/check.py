@@ -18,8 +18,10 @@ def check(workload: Workload) -> CheckReport:
     section = workload.section
     assert isinstance(section, ServerConfig)
     problems = []
+    away = section.host is not None
     try:
-        address_of(section)
+        address = address_of(section)
+        away = away or not address.is_local
     except BackendError as error:
         problems.append(str(error))
     if section.command is not None and shutil.which(section.command[0]) is None:
@@ -33,6 +35,6 @@ def check(workload: Workload) -> CheckReport:
             )
     if workload.lora is not None:
         problems.append("a server loads its own adapters; take the section lora away")
-    # What another machine computes on is known to nobody here: its GPUs are asked for.
-    gpu = bool(section.devices or section.host) or (section.command is not None and has_gpu())
+    # What another machine computes on is known to nobody here: meters of GPUs may read it.
+    gpu = bool(section.devices) or away or (section.command is not None and has_gpu())
     return CheckReport(problems=tuple(problems), device_kind="gpu" if gpu else "cpu")
