@@ -122,6 +122,15 @@ def test_memory_that_ran_out_is_an_error_of_its_own() -> None:
     assert isinstance(translated("loading m", error, printed), OutOfMemoryError)
 
 
+def test_memory_that_others_have_says_which_fields_to_set() -> None:
+    printed = "ValueError: Available memory on node 0 (1/20 GiB) is less than desired CPU memory \
+utilization (0.92, 18 GiB). To resolve: decrease `--gpu-memory-utilization`"
+    error = RuntimeError("Engine core initialization failed. See root cause above.")
+    told = str(translated("loading m", error, printed))
+    assert told.startswith("loading m failed: Available memory on node 0")
+    assert told.endswith("Lower vllm.gpu_memory_utilization, or give vllm.kv_cache_memory_bytes.")
+
+
 def test_a_dtype_that_cannot_be_says_which_can() -> None:
     error = ValueError("torch.float16 is not supported for this model")
     assert "Set precision" in str(translated("loading m", error, ""))

@@ -34,7 +34,12 @@ class Run:
     def __init__(self, checkpoint: Path) -> None:
         # Seven blocks of 128 positions, one of which vLLM keeps: eight requests that grow beyond
         # one block each do not fit.
-        section = VllmConfig(max_model_len=512, enforce_eager=True, num_gpu_blocks_override=7)
+        section = VllmConfig(
+            max_model_len=512,
+            enforce_eager=True,
+            num_gpu_blocks_override=7,
+            gpu_memory_utilization=0.05,
+        )
         self.backend = VllmBatchBackend(workload(checkpoint, section))
         self.info: ModelInfo = self.backend.load()
         self.family = descendants(set(self.info.process_ids))

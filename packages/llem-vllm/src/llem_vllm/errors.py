@@ -23,6 +23,10 @@ _ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
         "vLLM has no implementation of this model; try vllm.model_impl: transformers, or another "
         "backend.",
     ),
+    (
+        ("memory utilization", "gpu-memory-utilization", "gpu_memory_utilization"),
+        "Lower vllm.gpu_memory_utilization, or give vllm.kv_cache_memory_bytes.",
+    ),
     (("trust_remote_code",), untrusted_code("The model", "vllm")),
     (
         ("max_model_len", "max model len", "maximum model length"),

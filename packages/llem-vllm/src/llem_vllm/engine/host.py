@@ -35,6 +35,7 @@ from llem_vllm.quiet import contained, lead_log
 
 Engine = TypeVar("Engine")
 _DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+_WIDTHS = {"fp32": 4, "fp16": 2, "bf16": 2}
 _LENGTH_BYTES = 200_000
 _GONE_S = 10.0
 _PR_SET_PDEATHSIG = 1
@@ -138,7 +139,7 @@ class EngineHost:
             n_layers=getattr(model.hf_config.get_text_config(), "num_hidden_layers", None),
             compute=facts.compute,
             dtype=self._dtype,
-            weights_bytes=sum(int(worker["weights_bytes"]) for worker in workers),
+            weights_bytes=self._weights_bytes(workers, facts.parameters),
             devices=_devices(workers),
             random_weights=is_random,
             effective_settings=self._settings(workers),
@@ -259,6 +260,18 @@ class EngineHost:
         if log is not None:
             lead_log(io.StringIO())
             log.close()
+
+    def _weights_bytes(
+        self, workers: Sequence[Mapping[str, Any]], parameters: int | None
+    ) -> int | None:
+        """Memory of the weights: as the workers see it, or as it must be.
+
+        On a CPU vLLM packs weights for its kernels, where the model does not show them any more.
+        """
+        if all(worker["kind"] == "gpu" for worker in workers):
+            return sum(int(worker["weights_bytes"]) for worker in workers)
+        width = _WIDTHS.get(self._dtype)
+        return None if parameters is None or width is None else parameters * width
 
     @property
     def _dtype(self) -> str:
