@@ -139,7 +139,7 @@ class SlurmRun(Running):
             state = self._queue.look(self.run_id, self._submitted_s)
             self.node = state.node or None if state is not None else None
         if isinstance(ended, LaunchSuccess):
-            self._settle(ended)
+            self._accept(ended)
         elif ended is not None and ended.error_type != TOLD_TO_END:
             broken = self._inbox.broken
             told = f"; of what it sent, this is unusable: {broken}" if broken else ""
@@ -149,7 +149,7 @@ class SlurmRun(Running):
             if state is not None:
                 self._take(state, told=ended)
 
-    def _settle(self, success: LaunchSuccess) -> None:
+    def _accept(self, success: LaunchSuccess) -> None:
         """Take a success once its file has appeared here whole, or when it is overdue."""
         path = self._study / success.result_file
         try:

@@ -88,7 +88,7 @@ class LaunchFailure:
     is_transient: bool = False
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """Type and message, as people read them."""
         return f"{self.error_type}: {self.message}"
 

@@ -120,7 +120,7 @@ class ActiveRun:
         phase = late.phase if late is not None else None
         return describe_timeout(self._limit_s, phase, self._log)
 
-    def settle(self, ended: LaunchResult) -> tuple[Path, Figures] | LaunchFailure:
+    def conclude(self, ended: LaunchResult) -> tuple[Path, Figures] | LaunchFailure:
         """Read the result, once; or keep what is known of the failure, and nothing else."""
         if self._log.exists() and not self._log.stat().st_size:
             remove(self._log)

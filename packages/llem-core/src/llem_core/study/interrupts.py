@@ -13,14 +13,14 @@ _ENDING: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Within the block these signals raise ``KeyboardInterrupt``, but never in a shielded part.
+    """Within the block these signals raise ``KeyboardInterrupt``, but not everywhere.
 
-    Nor between the raising of one and the next shielded part, so that what clears up after the
-    first gets as far as its shield; a second one is acted on at the end of that.
-
-    Where the program has a handler of its own, that is called in its place. A signal that would
-    have ended the process at once ends it after the block. Outside the main thread, where
-    Python has no signals, nothing happens.
+    - In a shielded part a signal waits until the part is over.
+    - After a first signal, a second one waits until the next shielded part is over: so the code
+      that clears up after the first is not interrupted before it has begun.
+    - Where the program has a handler of its own, that handler is called instead.
+    - A signal that would have ended the process at once ends it after the block.
+    - Outside the main thread nothing happens, as Python has no signals there.
 
     Attributes:
         number: the signal that was acted on last; ``None`` until there was one.

@@ -261,7 +261,7 @@ class RunTaker:
         with self._interrupts.shielded():
             ended = active.end()
         with self._interrupts.shielded():
-            settled = active.settle(ended)
+            settled = active.conclude(ended)
             again = self._is_tried_again(key, settled)
             self._note(active, settled, again=again)
             if again:
@@ -274,7 +274,7 @@ class RunTaker:
             self._services.keep_for(None if upcoming is None else self._todo[upcoming])
         figures = settled if isinstance(settled, LaunchFailure) else settled[1]
         if again and isinstance(settled, LaunchFailure):
-            self._tell.retried(active, self._writer.entry(*key).attempt, settled.told)
+            self._tell.retried(active, self._writer.entry(*key).attempt, settled.text)
             return
         elapsed_s = slot.freed_s - active.started_s
         completed = isinstance(figures, Figures)
@@ -299,9 +299,9 @@ class RunTaker:
             self._writer.mark_completed(*key, settled[0].as_posix(), node=node)
         elif again:
             active.set_aside(self._writer.entry(*key).attempt)
-            self._writer.mark_retried(*key, settled.told, node=node)
+            self._writer.mark_retried(*key, settled.text, node=node)
         else:
-            self._writer.mark_failed(*key, settled.told, node=node)
+            self._writer.mark_failed(*key, settled.text, node=node)
         if isinstance(settled, LaunchFailure) and settled.error_type == "NodeLost":
             node = None  # what is left of the block has to find another one
         self._nodes[active.planned.cycle] = node

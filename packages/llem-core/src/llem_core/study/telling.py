@@ -89,7 +89,7 @@ class Telling:
                 energy_per_output_token_j=figures.energy_per_output_token_j if figures else None,
                 energy_estimated=figures is not None and figures.energy_method == "estimated",
                 output_tokens_per_second=figures.output_tokens_per_second if figures else None,
-                error=None if isinstance(ended, Figures) else ended.told,
+                error=None if isinstance(ended, Figures) else ended.text,
             )
         )
 
