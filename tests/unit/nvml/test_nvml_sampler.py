@@ -311,3 +311,13 @@ def test_the_energy_of_any_interval_is_within_its_stated_uncertainty(
         before = sampler.energy_between(origin_s - 5.0, origin_s + 5.0).domains[0]
         assert before.energy_j is None
         sampler.stop()
+
+
+def test_a_window_that_is_not_open_cannot_be_closed() -> None:
+    with sampling(SimulatedGpu(curve=Constant(50.0))) as (sampler, _):
+        with pytest.raises(EnergyError, match="No window 'w' is open"):
+            sampler.end("w")
+        sampler.begin("w")
+        sampler.end("w")
+        with pytest.raises(EnergyError, match="No window 'w' is open"):
+            sampler.end("w")

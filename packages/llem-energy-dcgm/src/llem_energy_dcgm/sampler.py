@@ -111,8 +111,14 @@ class DcgmSampler(EnergySampler):
         return lag.time_s + lag.half_s + _LATE * self._period_s + 2 * asked_s
 
     def end(self, window: str) -> EnergyReading:
-        """Close a window, and wait until its energy is known, as long as it can take."""
+        """Close a window, and wait until its energy is known, as long as it can take.
+
+        Raises:
+            EnergyError: no window of that name is open.
+        """
         ended_s = self._clock.now()
+        if window not in self._begun_s:
+            raise EnergyError(f"No window {window!r} is open.")
         started_s = self._begun_s.pop(window)
         latest_s = ended_s + self.delay_s
         reading, early = self._between(started_s, ended_s)

@@ -91,8 +91,14 @@ class NvmlSampler(EnergySampler):
         self._open[window] = _Open(self._clock.now(), edges, pids)
 
     def end(self, window: str) -> EnergyReading:
-        """Close a window, and wait for the counters' next updates."""
+        """Close a window, and wait for the counters' next updates.
+
+        Raises:
+            EnergyError: no window of that name is open.
+        """
         ended_s = self._clock.now()
+        if window not in self._open:
+            raise EnergyError(f"No window {window!r} is open.")
         edges = self._edges()
         opened = self._open.pop(window)
         span = Window(opened.started_s, ended_s)

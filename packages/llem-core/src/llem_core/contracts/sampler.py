@@ -11,6 +11,7 @@ from typing import Literal
 
 from llem_core.contracts.config import Section
 from llem_core.contracts.hookspecs import Availability
+from llem_core.errors import EnergyError
 
 DomainKind = Literal["gpu", "cpu", "dram", "other"]
 EnergyMethod = Literal["counter", "integrated", "estimated"]
@@ -290,9 +291,15 @@ class EnergySampler(ABC):
         self._begun_s[window] = self.now_s()
 
     def end(self, window: str) -> EnergyReading:
-        """Close a window; it ended when this was called."""
+        """Close a window; it ended when this was called.
+
+        Raises:
+            EnergyError: no window of that name is open.
+        """
         ended_s = self.now_s()
         self._needs_intervals()
+        if window not in self._begun_s:
+            raise EnergyError(f"No window {window!r} is open.")
         started_s = self._begun_s.pop(window)
         self.wait(self.delay_s)
         return replace(self.energy_between(started_s, ended_s), window=window)
