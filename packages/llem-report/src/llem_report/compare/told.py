@@ -51,8 +51,8 @@ def _table(comparison: Comparison, rows: list[Row]) -> Block:
     reasons = dict.fromkeys(f"No interval: {row.reason}." for row in rows if row.reason)
     methods = dict.fromkeys(_METHODS[row.method] for row in rows if row.method)
     return Block(
-        first.metric,
-        f"{first.better} is better",
+        "Difference",
+        f"{first.metric}, {first.better} is better",
         table=Table(columns, "configuration", [row.label for row in rows]),
         items=[*methods, *reasons],
     )
