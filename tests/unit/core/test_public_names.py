@@ -120,6 +120,7 @@ CONTRACTS = [
 TESTING = [
     "ScriptedServer",
     "ScriptedServingConfig",
+    "ServedPower",
     "ServingContract",
     "scripted_server",
     "BackendContract",

@@ -19,7 +19,7 @@ from llem_core.testing.conformance import (
 from llem_core.testing.late_meter import LateMeter
 from llem_core.testing.launcher import InlineLauncher, QueueLauncher
 from llem_core.testing.plugin import FakePlugin
-from llem_core.testing.power import ManualClock, PowerScript
+from llem_core.testing.power import ManualClock, PowerScript, ServedPower
 from llem_core.testing.sampler import ScriptedSampler, scripted_sampler
 from llem_core.testing.serving import ScriptedServer, ScriptedServingConfig, scripted_server
 from llem_core.testing.sink import MemorySink, finished_experiment, finished_study, memory_sink
@@ -43,6 +43,7 @@ __all__ = [
     "ScriptedSampler",
     "ScriptedServer",
     "ScriptedServingConfig",
+    "ServedPower",
     "ServingContract",
     "SinkContract",
     "finished_experiment",

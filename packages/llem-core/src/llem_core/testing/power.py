@@ -74,3 +74,43 @@ class PowerScript:
             power_w * max(0.0, min(ended_s, last_s) - max(started_s, first_s))
             for (_, power_w), (first_s, last_s) in zip(self.steps, pairwise(edges), strict=True)
         )
+
+
+class ServedPower:
+    """Power of an engine that serves: idle, and more for each request that it has in hand.
+
+    A ``ScriptedServer`` that is made with it tells it what it serves, and a ``ScriptedSampler``
+    reads it; both by one clock. So the joules of a window of time are known exactly.
+
+    Args:
+        idle_w: power without any request (W).
+        per_request_w: what each request in hand adds (W).
+
+    Example::
+
+        power = ServedPower(idle_w=100.0, per_request_w=50.0)
+        power.serve(2.0, 6.0)
+        power.serve(4.0, 6.0)
+        assert power.power_w(5.0) == 200.0
+        assert power.energy_j(0.0, 5.0) == 5 * 100.0 + 3 * 50.0 + 1 * 50.0
+    """
+
+    def __init__(self, idle_w: float, per_request_w: float) -> None:
+        self.idle_w, self.per_request_w = idle_w, per_request_w
+        self._spans: list[tuple[float, float]] = []
+
+    def serve(self, started_s: float, ended_s: float) -> None:
+        """Have a request in hand between two moments (monotonic s)."""
+        self._spans.append((started_s, ended_s))
+
+    def power_w(self, time_s: float) -> float:
+        """Power at a moment (W)."""
+        in_hand = sum(start <= time_s < end for start, end in self._spans)
+        return self.idle_w + self.per_request_w * in_hand
+
+    def energy_j(self, started_s: float, ended_s: float) -> float:
+        """Energy between two moments, exactly (J)."""
+        busy_s = math.fsum(
+            max(0.0, min(end, ended_s) - max(start, started_s)) for start, end in self._spans
+        )
+        return self.idle_w * (ended_s - started_s) + self.per_request_w * busy_s

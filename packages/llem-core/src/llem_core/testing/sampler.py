@@ -18,10 +18,11 @@ from llem_core.contracts import (
     SamplerSpec,
     UncertaintyComponent,
 )
-from llem_core.testing.power import PowerScript
+from llem_core.testing.power import PowerScript, ServedPower
 
-Domain = tuple[str, DomainKind, float | PowerScript | None]
-"""Name, kind and power of a domain: constant watts, a script, or ``None`` for a broken one."""
+Domain = tuple[str, DomainKind, float | PowerScript | ServedPower | None]
+"""Name, kind and power of a domain: constant watts, a script, what a server draws, or ``None`` for
+a broken one."""
 
 _ONE: tuple[Domain, ...] = (("cpu:0", "cpu", 50.0),)
 
@@ -106,13 +107,14 @@ class ScriptedSampler(EnergySampler):
         self,
         name: str,
         kind: DomainKind,
-        script: PowerScript | None,
+        script: PowerScript | ServedPower | None,
         started_s: float,
         ended_s: float,
     ) -> DomainReading:
         if script is None:
             return DomainReading(name, kind, None, self._method, reason="it is broken")
-        energy_j = script.energy_j(started_s - self._origin_s, ended_s - self._origin_s)
+        origin_s = self._origin_of(script)
+        energy_j = script.energy_j(started_s - origin_s, ended_s - origin_s)
         terms = (
             ()
             if self._method == "estimated"
@@ -135,8 +137,12 @@ class ScriptedSampler(EnergySampler):
         between = range(1, max(1, math.ceil((ended_s - started_s) / step_s)))
         for time_s in (started_s, *(started_s + i * step_s for i in between), ended_s):
             for name, _, script in self._domains:
-                power_w = script.power_w(time_s - self._origin_s) if script else None
+                power_w = script.power_w(time_s - self._origin_of(script)) if script else None
                 yield PowerSample(time_s, name, power_w, temperature_c=40.0)
+
+    def _origin_of(self, script: PowerScript | ServedPower) -> float:
+        """The moment from which its times count (monotonic s)."""
+        return 0.0 if isinstance(script, ServedPower) else self._origin_s
 
     def _note(self, call: str) -> None:
         self.calls.append(call)
@@ -144,8 +150,10 @@ class ScriptedSampler(EnergySampler):
             raise RuntimeError(f"scripted failure at {call}")
 
 
-def _script(power: float | PowerScript | None) -> PowerScript | None:
-    return power if power is None or isinstance(power, PowerScript) else PowerScript((0.0, power))
+def _script(
+    power: float | PowerScript | ServedPower | None,
+) -> PowerScript | ServedPower | None:
+    return PowerScript((0.0, power)) if isinstance(power, int | float) else power
 
 
 def scripted_sampler(

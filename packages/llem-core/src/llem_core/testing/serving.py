@@ -25,6 +25,7 @@ from llem_core.contracts import (
     Workload,
 )
 from llem_core.errors import BackendError
+from llem_core.testing.power import ServedPower
 
 
 class ScriptedServingConfig(BackendSection):
@@ -45,6 +46,7 @@ class ScriptedServer(ServingBackend):
         workload: as for any backend.
         clock: monotonic seconds.
         sleep: waits on that clock.
+        power: is told when each request is in hand, so that a sampler can read what that draws.
 
     Example::
 
@@ -65,11 +67,13 @@ class ScriptedServer(ServingBackend):
         workload: Workload,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        power: ServedPower | None = None,
     ) -> None:
         super().__init__(workload)
         assert isinstance(workload.section, ScriptedServingConfig)
         self.section = workload.section
         self._clock, self._sleep = clock, sleep
+        self._power = power
         self._free_s = [clock()] * self.section.slots
         self._due: list[tuple[float, int, Arrival]] = []
         self._order = itertools.count()
@@ -115,6 +119,8 @@ class ScriptedServer(ServingBackend):
             self._end(request, sent_s, started_s, (), "scripted failure")
             return
         self._free_s[slot] = times_s[-1]
+        if self._power is not None:
+            self._power.serve(started_s, times_s[-1])
         for start in range(0, limit, size):
             together = times_s[start : start + size]
             self._put(together[0], Chunk(request.index, together[0], len(together)))
