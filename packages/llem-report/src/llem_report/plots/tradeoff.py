@@ -17,6 +17,7 @@ from llem_report.plots.theme import MUTED, SERIES, WIDTH
 
 _HEIGHT = 300
 _MOST_NUMBERED = 25
+_MOST_DRAWN = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def _figure(axis: _Axis, entries: Sequence[Entry]) -> Figure:
     points = [(axis.value(e) or 0.0, e.energy.mean) for e in entries if e.energy]
     on_front = _on_front(entries, points, axis)
     numbered = len(entries) <= _MOST_NUMBERED
+    step = -(-len(entries) // _MOST_DRAWN)
     rows = [
         {
             "x": x,
@@ -100,17 +102,21 @@ def _figure(axis: _Axis, entries: Sequence[Entry]) -> Figure:
             "hollow": entries[i].estimated,
         }
         for i, (x, y) in enumerate(points)
+        if i in on_front or i % step == 0
     ]
     key = "Numbers are those of the rows in the data below."
     if not numbered:
         key = f"The {len(on_front)} on the front are numbered as the rows in the data below."
+    left_out = ""
+    if step > 1:
+        left_out = f" Of those off the front one in {step} is drawn; all are in the data."
     hollow = " Hollow: estimated." if any(e.estimated for e in entries) else ""
     return Figure(
         name=axis.name,
         title=f"Energy per output token{word} against {axis.title}",
         caption="Means over cycles; better is down and "
         f"{axis.better}. The line is the Pareto front: no other configuration is better in both. "
-        f"{key}{hollow}",
+        f"{key}{hollow}{left_out}",
         svg=_drawn(rows, f"{axis.title} ({axis.unit})", f"{prefix}J per output token{word}", axis),
         columns=[
             *("number", "configuration", f"{axis.title} ({axis.unit})"),
