@@ -98,7 +98,7 @@ def test_an_architecture_that_vllm_does_not_have_is_named(checkpoint: Path, tmp_
         backend.unload()
 
 
-# As vLLM 0.32 printed it, with 128 KiB for the cache of a model of 512 positions.
+# In the form in which vLLM 0.32 prints it: 128 KiB for the cache of a model of 512 positions.
 PRINTED = """
 (EngineCore pid=7) ERROR 11-29 07:15:17 [core.py:1510] Traceback (most recent call last):
 (EngineCore pid=7) ERROR 11-29 07:15:22 [core.py:1510] ValueError: To serve at least one request \

@@ -25,7 +25,9 @@ CURVES: dict[str, Callable[[float], Curve]] = {
 
 
 @pytest.mark.parametrize("counter", [True, False], ids=["counter", "power"])
-@pytest.mark.parametrize(("period_s", "length_s"), [(1.0, 20.0), (30.0, 120.0)])
+@pytest.mark.parametrize(
+    ("period_s", "length_s"), [(1.0, 20.0), pytest.param(30.0, 120.0, marks=pytest.mark.full)]
+)
 @pytest.mark.parametrize("curve", CURVES)
 def test_the_truth_lies_within_the_stated_interval(
     curve: str, period_s: float, length_s: float, counter: bool
