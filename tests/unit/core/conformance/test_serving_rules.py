@@ -87,12 +87,14 @@ class WaitsForAll(ScriptedServer):
 class Consumes(ScriptedServer):
     def prepare(self, prompts: Sequence[Prompt], purpose: Purpose) -> Sequence[ServedRequest]:
         made = super().prepare(prompts, purpose)
-        return [replace(request, payload=[request.payload]) for request in made]
+        return [replace(request, payload=[request.payload, None]) for request in made]
 
     def submit(self, request: ServedRequest) -> None:
-        # Batches are run again by other rules; here it is the load that wears requests out.
-        of_load = self.workload.load_mode != "batch"
-        limit = request.payload.pop() if of_load else request.payload[0]
+        # Batches are run again by other rules, under the same indices.
+        limit, index = request.payload
+        if index not in {None, request.index}:
+            raise RuntimeError("it has been sent")
+        request.payload[1] = request.index
         super().submit(replace(request, payload=limit))
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import replace
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from llem_core.contracts import Prompt, RequestOutput, ServingBackend
+from llem_core.contracts import Prompt, RequestOutput, ServingBackend, Workload
 from llem_core.testing.conformance.backend import breach_from
 from llem_core.testing.conformance.backend_life import synthetic_prompts, text_prompts
 from llem_core.testing.conformance.backend_rules import BackendContract
@@ -35,6 +34,11 @@ class ServingContract(BackendContract):
 
     silence_limit_s: ClassVar[float] = 60.0
     _served: ClassVar[Served | Exception]
+
+    def workload(self, **changes: Any) -> Workload:
+        """The workload, under a load where the backend says that it serves."""
+        under = {"load_mode": "closed"} if self.the_spec().serves else {}
+        return super().workload(**(under | changes))
 
     def served(self) -> Served:
         """The recorded requests; rules that need them are skipped where there are none."""
@@ -198,9 +202,7 @@ class ServingContract(BackendContract):
             skip("its spec does not say `serves=True`: no load is put on it")
         self.served()
         with self.surroundings():
-            backend = self._usable().create(replace(self.workload(), load_mode="closed"))
-            if not isinstance(backend, ServingBackend):
-                breach(f"for a load `create` gives {type(backend).__name__}")
+            backend = self._serving()
             try:
                 backend.load()
                 again = serve_again(backend, self._prompts()[:2], self.silence_limit_s)
