@@ -17,7 +17,7 @@ RESERVED_NAMES = frozenset(
         *("max_output_tokens", "random_seed", "decoder", "warmup", "baseline", "energy", "load"),
         *("lora", "passthrough_kwargs", "environment", "environments"),
         # keys of a study file and of the user's configuration
-        *("name", "base", "sweep", "experiments", "execution", "output"),
+        *("name", "base", "sweep", "experiments", "execution", "output", "electricity"),
         # keys of `execution`
         *("n_cycles", "cycle_order", "config_gap_seconds", "cycle_gap_seconds"),
         *("experiment_timeout_seconds", "max_experiments", "launcher", "resources"),
@@ -30,6 +30,7 @@ RESERVED_NAMES = frozenset(
 DISTRIBUTIONS = {
     "pytorch": "llem-pytorch",
     "vllm": "llem-vllm",
+    "server": "llem-server",
     "nvml": "llem-energy-nvml",
     "zeus": "llem-energy-zeus",
     "codecarbon": "llem-energy-codecarbon",
