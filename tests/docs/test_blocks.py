@@ -24,7 +24,7 @@ from tests.docs.running import CODE, LANGUAGES, run_page, uses_workspace
 from tests.docs.shell import Shell, environment
 
 # The pages that a newcomer follows; all of them with --full.
-BRIEF = ("README.md", "docs/getting-started.md", "docs/plugins/sink.md", "docs/troubleshooting.md")
+BRIEF = ("README.md", "docs/plugins/sink.md", "docs/troubleshooting.md")
 WITH_CODE = [
     pytest.param(page, id=name(page), marks=[] if name(page) in BRIEF else [pytest.mark.full])
     for page in PAGES

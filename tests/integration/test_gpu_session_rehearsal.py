@@ -65,6 +65,7 @@ def test_a_short_deadline_leaves_a_report_of_what_was_done(tmp_path: Path) -> No
     assert "were left" in report
 
 
+@pytest.mark.full
 def test_a_session_that_is_told_to_end_leaves_what_it_has(tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHMARKS / "gpu_session" / "run.py"), "--rehearse"]
     session = subprocess.Popen([*command, "--output", str(tmp_path)], stdout=subprocess.PIPE)

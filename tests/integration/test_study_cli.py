@@ -186,6 +186,7 @@ def test_a_failure_is_told_the_rest_runs_and_resuming_mends_it(
     assert folder(tmp_path) == study
 
 
+@pytest.mark.full
 def test_more_cycles_and_another_design(start: Start, tmp_path: Path) -> None:
     process = start("study.yaml", "--cycles", "3")
     process.communicate()
@@ -206,7 +207,10 @@ def test_more_cycles_and_another_design(start: Start, tmp_path: Path) -> None:
     assert "4 cycles, and 2 are asked for" in err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.full)],
+)
 def test_an_interrupt_tells_how_to_go_on(
     start: Start, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
@@ -241,6 +245,7 @@ class TestCap:
         assert told.endswith("Nothing was run.")
         assert not (tmp_path / "results").exists()
 
+    @pytest.mark.full
     def test_yes_is_yes_and_quiet_asks_too(self, start: Start, tmp_path: Path) -> None:
         code, shown = on_terminal(start, "y\n", *self.MANY, "--quiet")
         assert code == 0
@@ -248,6 +253,7 @@ class TestCap:
         assert "[1/4]" not in shown
         assert statuses(folder(tmp_path)) == ["completed"] * 5
 
+    @pytest.mark.full
     def test_yes_beforehand(self, start: Start) -> None:
         process = start(*self.MANY, "--yes")
         _, err = process.communicate()

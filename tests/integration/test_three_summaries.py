@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import contextlib, importlib, sys
 from dataclasses import replace
@@ -75,6 +77,7 @@ def joined(lines: list[str]) -> str:
     return " ".join(" ".join(lines).split())
 
 
+@pytest.mark.full
 def test_no_meter_at_all(tmp_path: Path) -> None:
     lines, text = energy_block("", "llem_pytorch", "llem_energy_nvml", folder=tmp_path)
     assert joined(lines).startswith("Energy not measured: no meter could be used: nvml: ")
@@ -87,6 +90,7 @@ def test_no_meter_at_all(tmp_path: Path) -> None:
     assert joined(text.splitlines()).count("no meter could be used") == 1
 
 
+@pytest.mark.full
 def test_codecarbon_alone(tmp_path: Path) -> None:
     plugins = ("llem_pytorch", "llem_energy_nvml", "llem_energy_codecarbon")
     lines, text = energy_block("", *plugins, folder=tmp_path)

@@ -80,6 +80,7 @@ def test_a_server_elsewhere_has_joules_where_a_sampler_reads_its_host(
     ],
     ids=["no sampler", "another name", "no devices", "another device"],
 )
+@pytest.mark.full
 def test_otherwise_the_energy_is_null_with_the_reason(
     start: Start, exporter: str, dcgm: dict[str, Any] | None, server: dict[str, Any], reason: str
 ) -> None:

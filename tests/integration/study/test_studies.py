@@ -403,6 +403,7 @@ def test_the_worker_is_a_program_too(study: Study, tmp_path: Path, installed: Pa
     assert b"printed by the plugin" in done.stderr
 
 
+@pytest.mark.full
 def test_the_launcher_example_runs_a_study(
     study: Study, tmp_path: Path, installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -431,6 +432,7 @@ print(result.status, result.summary.n_completed, sorted(heavy))
 """
 
 
+@pytest.mark.full
 def test_the_parent_of_a_pytorch_study_never_imports_torch(tmp_path: Path) -> None:
     content = {
         "name": "cpu",

@@ -230,6 +230,7 @@ def test_a_run_goes_on_and_tells_of_all(llem: Llem) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.full
 def test_a_studys_workers_tell_of_them_too_and_it_is_shown_once(llem: Llem) -> None:
     done = llem(
         *("run", "-m", "any", "-b", "good", "-n", "2", "--sampler", "none"),

@@ -47,7 +47,13 @@ def nodes_by_cycle(folder: Path) -> dict[int, list[str | None]]:
     return found
 
 
-@pytest.mark.parametrize("order", ["interleaved", "shuffled", "sequential"])
+@pytest.mark.parametrize(
+    "order",
+    [
+        "shuffled",
+        *(pytest.param(order, marks=pytest.mark.full) for order in ("interleaved", "sequential")),
+    ],
+)
 def test_each_cycle_is_whole_on_one_node(order: str, tmp_path: Path) -> None:
     launcher = QueueLauncher(slots=2, polls_in_queue=1, nodes=("n1", "n2", "n3"))
     result = take(content(3, n_cycles=4, cycle_order=order), tmp_path, launcher)

@@ -357,6 +357,7 @@ def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("wrong", TRIED)
+@pytest.mark.full
 def test_the_wrong_launcher_breaks_its_rule_and_no_other(wrong: Wrong) -> None:
     outcomes = run_contract(contract(wrong.kind))
     failed = {code: o.message for code, o in outcomes.items() if o.state == "failed"}

@@ -113,6 +113,7 @@ def test_an_open_load_above_the_capacity_is_recognised(with_plugins: Within) -> 
     assert result.end_to_end_latency.max_s > 0.5
 
 
+@pytest.mark.full
 def test_an_open_load_below_the_capacity_is_not_called_overloaded(with_plugins: Within) -> None:
     load = {"mode": "open", "request_rate": 25.0, "ramp_seconds": 0.3, "window_seconds": 2.0}
     served = run(with_plugins, load).load
@@ -120,6 +121,7 @@ def test_an_open_load_below_the_capacity_is_not_called_overloaded(with_plugins: 
     assert not served.overloaded
 
 
+@pytest.mark.full
 def test_the_most_in_flight_is_kept_and_waiting_counts_as_latency(with_plugins: Within) -> None:
     load = {
         "mode": "open", "request_rate": 60.0, "arrival": "constant", "concurrency": 1,
@@ -161,6 +163,7 @@ def test_several_windows_show_their_scatter(with_plugins: Within) -> None:
     assert served.energy_per_output_token_cv is not None
 
 
+@pytest.mark.full
 def test_an_slo_divides_the_requests(with_plugins: Within) -> None:
     load = {"mode": "closed", "concurrency": 2, "ramp_seconds": 0.2, "window_seconds": 1.0}
     kept = run(with_plugins, load | {"slo": {"ttft_ms": 200.0, "tpot_ms": 50.0}}).load

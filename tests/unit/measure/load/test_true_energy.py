@@ -91,7 +91,7 @@ def measured(within: Within, seed: int, **load: Any) -> tuple[float, float, floa
     return result.energy_per_output_token_j, stated_j, true_j
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.full)])
 def test_joules_per_token_of_the_steady_window_are_within_their_interval(
     with_plugins: Within, seed: int
 ) -> None:
