@@ -29,3 +29,8 @@ class TestMlflow(SinkContract):
         store = Path(tempfile.mkdtemp()) / "mlflow.db"
         shutil.copy(EMPTY, store)
         return {"tracking_uri": f"sqlite:///{store}"}
+
+
+def test_a_new_store_is_made_without_a_word(measure, capfd):
+    measure()
+    assert capfd.readouterr() == ("", "")

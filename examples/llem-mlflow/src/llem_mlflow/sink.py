@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -82,8 +83,10 @@ class MlflowSink(ResultSink):
     def _client(self) -> MlflowClient:
         with _without_telemetry():
             from mlflow import MlflowClient
-
-            return MlflowClient(tracking_uri=self._config.tracking_uri)
+        with _quiet():
+            client = MlflowClient(tracking_uri=self._config.tracking_uri)
+            client.search_experiments(max_results=1)  # makes the tables of a new store
+        return client
 
     def _experiment(self, client: MlflowClient) -> str:
         name = self._config.experiment
@@ -112,6 +115,20 @@ def _without_telemetry() -> Iterator[None]:
     finally:
         if unset:
             del os.environ[_TELEMETRY]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Within the block MLflow does not tell of each table that it makes."""
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _write_run(
