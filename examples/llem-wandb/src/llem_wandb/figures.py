@@ -61,8 +61,10 @@ def facts(result: Mapping[str, Any]) -> dict[str, str]:
 
 def key(result: Mapping[str, Any]) -> str:
     """What names an experiment: written again, it is the same run."""
-    pid = result["processes"][0]["pid"] if result["processes"] else 0
-    return f"{result['measurement_config_hash']}-{result['started_at']}-{pid}"
+    processes = result["processes"]
+    # Two short ones may begin in the same process within the same second.
+    first = f"{processes[0]['pid']}-{processes[0]['duration_s']}" if processes else "0"
+    return f"{result['measurement_config_hash']}-{result['started_at']}-{first}"
 
 
 def _numbers(result: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
