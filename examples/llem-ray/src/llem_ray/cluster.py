@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,11 @@ from llem_core.errors import StudyError
 
 from llem_ray import guest
 
+_before = list(sys.path)
 with guest.as_it_was():
     import ray
 
-_packages = guest.take_packages()
+_packages = guest.Packages(_before)
 
 NAMESPACE = "llem"
 # Ray reports its use to its makers otherwise, and gives up on a busy machine after 30 s.
@@ -52,7 +54,7 @@ def connect(address: str | None) -> bool:
     Raises:
         StudyError: there is none at that address.
     """
-    guest.give_packages(_packages)
+    _packages.give()
     if ray.is_initialized():
         return False
     given = address or os.environ.get("RAY_ADDRESS")
@@ -82,7 +84,7 @@ def disconnect(*, ours: bool) -> None:
     """
     if ours:
         ray.shutdown()
-    guest.take_packages()
+    _packages.take()
 
 
 def nodes() -> list[Node]:

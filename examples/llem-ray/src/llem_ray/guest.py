@@ -35,13 +35,31 @@ def as_it_was() -> Iterator[None]:
                 del os.environ[name]
 
 
-def take_packages() -> list[str]:
-    """Take Ray's own packages out of ``sys.path``; gives what was taken."""
-    taken = [path for path in sys.path if _PACKAGES in path]
-    sys.path[:] = [path for path in sys.path if path not in taken]
-    return taken
+class Packages:
+    """Ray's own packages, which it adds to ``sys.path`` when it is imported.
 
+    They are there while Ray is used, and no longer; where the program had imported Ray before,
+    they stay.
 
-def give_packages(taken: list[str]) -> None:
-    """Put them back, for as long as Ray is used."""
-    sys.path.extend(path for path in taken if path not in sys.path)
+    Args:
+        before: ``sys.path`` before Ray was imported.
+    """
+
+    def __init__(self, before: list[str]) -> None:
+        self._own = [path for path in sys.path if path not in before and _PACKAGES in path]
+        self._added: list[str] = []
+        self._remove(self._own)
+
+    def give(self) -> None:
+        """Put them back, for as long as Ray is used."""
+        self._added = [path for path in self._own if path not in sys.path]
+        sys.path.extend(self._added)
+
+    def take(self) -> None:
+        """Take out what was put back."""
+        self._remove(self._added)
+        self._added = []
+
+    @staticmethod
+    def _remove(paths: list[str]) -> None:
+        sys.path[:] = [path for path in sys.path if path not in paths]
