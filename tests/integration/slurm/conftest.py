@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,9 +73,15 @@ def running_cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def cluster(running_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+def cluster(running_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     monkeypatch.setenv("SLURM_CONF", str(running_cluster.folder / "slurm.conf"))
-    return running_cluster
+    yield running_cluster
+    # A test that failed has left jobs that wait for ever, on the nodes that the next one needs.
+    if left := running_cluster.jobs:
+        running_cluster.ask("scancel", *left)
+        end_s = time.monotonic() + 60
+        while running_cluster.jobs and time.monotonic() < end_s:
+            time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,11 @@ class PatientConfig(ScriptedConfig):
     """What to wait for."""
 
     notes: str | None = Field(None, description="Folder for a note from each run.")
-    until: str | None = Field(None, description="File that must be there before it generates.")
+    until: str | None = Field(
+        None,
+        description="File that must be there before it generates; or a folder of tickets, of which "
+        "each run takes one.",
+    )
 
 
 class PatientBackend(ScriptedBackend):
@@ -31,9 +35,21 @@ class PatientBackend(ScriptedBackend):
             hidden = Path(section.notes) / f".{name}"
             hidden.write_text("|".join(facts))
             hidden.rename(hidden.with_name(name))
-        while section.until and not Path(section.until).exists():
+        while section.until and not _may_go_on(Path(section.until)):
             time.sleep(0.02)
         return super().generate(batch)  # type: ignore[arg-type]
+
+
+def _may_go_on(until: Path) -> bool:
+    if not until.is_dir():
+        return until.exists()
+    for ticket in until.iterdir():
+        try:
+            ticket.unlink()
+        except FileNotFoundError:  # another run took it
+            continue
+        return True
+    return False
 
 
 def _create(workload: Workload) -> PatientBackend:
