@@ -52,6 +52,27 @@ def test_tokens_without_text_at_the_end_came_with_the_end() -> None:
     assert output.token_times_s is None
 
 
+def test_chunks_that_count_tell_their_tokens_with_and_without_text() -> None:
+    answer = Answer(ServedRequest(7, 3, b""), 0.0)
+    parts = [
+        HEAD + event("", **usage(0)), event("ab", **usage(2)), event("", **usage(3)),
+        event("c", "stop", **usage(5)), chunk(b'data: {"choices": [], "usage": '
+        b'{"prompt_tokens": 3, "completion_tokens": 5}}\n\n') + END,
+    ]  # fmt: skip
+    chunks = [c for time_s, part in enumerate(parts) for c in answer.feed(part, float(time_s))]
+    assert [(c.time_s, c.tokens) for c in chunks] == [(1.0, 2), (2.0, 1), (3.0, 2)]
+    assert answer.output is not None
+    assert answer.output.token_times_s == (1.0, 1.0, 2.0, 3.0, 3.0)
+    assert (answer.output.first_token_s, answer.output.ended_s) == (1.0, 3.0)
+
+
+def test_a_total_in_the_last_chunk_alone_is_no_count_of_its_tokens() -> None:
+    answer = Answer(ServedRequest(7, 3, b""), 0.0)
+    parts = [HEAD + event("ab"), event("cd", "stop", **usage(5)) + END]
+    chunks = [c for time_s, part in enumerate(parts) for c in answer.feed(part, float(time_s))]
+    assert [(c.time_s, c.tokens) for c in chunks] == [(0.0, None), (1.0, None)]
+
+
 @pytest.mark.parametrize("cut", range(1, 60, 7))
 def test_bytes_may_come_in_any_pieces(cut: int) -> None:
     whole = HEAD + event("a") + event("b", "stop", **usage(2)) + END

@@ -30,6 +30,7 @@ class Answer:
         self._times_s: list[float] = []
         self._text: list[str] = []
         self._usage: dict[str, Any] | None = None
+        self._counted: int | None = 0  # tokens that chunks told of so far; None if they do not
         self._finished_s: float | None = None
         self._done = False
         self._body = b""
@@ -96,8 +97,9 @@ class Answer:
             if event.get("error"):
                 self.fail("server error", _message(event["error"]), now_s)
                 return []
-            if event.get("usage"):
-                self._usage = dict(event["usage"])
+            usage = event.get("usage")
+            if usage:
+                self._usage = dict(usage)
             text = ""
             for choice in choices:
                 delta = choice.get("delta")
@@ -108,11 +110,29 @@ class Answer:
         except (ValueError, AttributeError, TypeError, RecursionError):
             self.fail("malformed event", f"an event is {payload[:80]!r}", now_s)
             return []
-        if not text:
+        if not choices:
             return []
         self._text.append(text)
-        self._times_s.append(now_s)
-        return [Chunk(self.request.index, now_s)]
+        n = self._new_tokens(usage, bool(text))
+        # Without a count a chunk with text has a token or several; one without may have none.
+        self._times_s += [now_s] * (bool(text) if n is None else n)
+        return [Chunk(self.request.index, now_s, n)] if n or (n is None and text) else []
+
+    def _new_tokens(self, usage: Any, has_text: bool) -> int | None:
+        """Tokens of a chunk, where each says how many there are so far; ``None`` where not.
+
+        A server that does not count tells the total with its last chunk alone.
+        """
+        total = usage.get("completion_tokens") if isinstance(usage, dict) else None
+        if not isinstance(total, int) or isinstance(total, bool):
+            if has_text:
+                self._counted = None
+            return None if self._counted is None else 0
+        if self._counted is None:
+            return None
+        n = max(total - self._counted, 0)
+        self._counted += n
+        return n
 
     def _refused(self, now_s: float) -> list[Chunk]:
         response = self.response

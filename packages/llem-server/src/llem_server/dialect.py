@@ -38,16 +38,19 @@ class Dialect:
         token_prompts: whether it takes a prompt as token ids.
         exact_output: fields of the body that make an answer exactly ``max_tokens`` long; ``None``
             where there are none.
+        counted_chunks: whether each chunk can tell how many tokens there are so far
+            (``stream_options.continuous_usage_stats`` of vLLM and SGLang).
     """
 
     name: str
     token_prompts: bool
     exact_output: dict[str, Any] | None
+    counted_chunks: bool = False
 
 
 _DIALECTS = {
-    "vllm": Dialect("vllm", True, {"ignore_eos": True}),
-    "sglang": Dialect("sglang", True, {"ignore_eos": True}),
+    "vllm": Dialect("vllm", True, {"ignore_eos": True}, counted_chunks=True),
+    "sglang": Dialect("sglang", True, {"ignore_eos": True}, counted_chunks=True),
     "llamacpp": Dialect("llama.cpp", True, {"ignore_eos": True}),
     "tgi": Dialect("tgi", False, None),
 }

@@ -113,11 +113,14 @@ class RequestMaker:
     def body(self, max_tokens: int) -> dict[str, Any]:
         """What every request asks for."""
         decoder, section = self._workload.decoder, self._section
+        options = {"include_usage": True}
+        if self._dialect.counted_chunks:
+            options["continuous_usage_stats"] = True
         body: dict[str, Any] = {
             "model": self._workload.model,
             "max_tokens": max_tokens,
             "stream": True,
-            "stream_options": {"include_usage": True},
+            "stream_options": options,
         }
         if decoder.do_sample:
             body["seed"] = self._workload.random_seed

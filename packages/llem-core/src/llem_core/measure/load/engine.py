@@ -34,6 +34,8 @@ from llem_core.results.process import ProcessResult
 
 _METER_POLL_S = 0.002
 _GRACE_S = 60.0
+_GREW = 1.5
+_GREW_LEAST = 8
 
 
 class LoadEngine(LocalEngine):
@@ -65,7 +67,7 @@ class LoadEngine(LocalEngine):
         self._reading: EnergyReading | None = None
         self._parts: list[tuple[Interval, EnergyReading | None]] = []
         self._cpu_s: float | None = None
-        self._collects = False
+        self._collects = self._grew = False
         self._started_s = self._ended_s = 0.0
         self._counters: list[dict[str, float]] = []
         self.record: LoadRecord | None = None
@@ -130,10 +132,12 @@ class LoadEngine(LocalEngine):
                 self._started_s = driver.start()
             driver.drive(_until_done(opening))
             opened_s, cpu_s = self._clock(), time.process_time()
+            before = driver.in_flight
             closes_s = None if length_s is None else opened_s + length_s * self._load.windows
             driver.drive(self._until(closes_s))
             closed_s = self._clock()
             self._cpu_s = time.process_time() - cpu_s
+            self._grew = driver.in_flight > _GREW * before + _GREW_LEAST
             closing = thread.submit(meter.end, Phase.MEASURE)
             driver.drive(_until_done(closing))
             reading = closing.result()
@@ -143,10 +147,15 @@ class LoadEngine(LocalEngine):
         return reading
 
     def drain(self, meter: Meter) -> None:
-        """Go on until the requests that were due in the window are over, then end the load."""
+        """Go on until the requests that were due in the window are over, then end the load.
+
+        Above the capacity nothing more is sent: there, the load goes on by what waits already.
+        """
         driver, window = self._driving, self._interval
         latest_s = self._clock() + self._load.request_timeout_seconds + _GRACE_S
         with backend_errors("serving the last requests"):
+            if self._grew:
+                driver.stop(window.ended_s)
             driver.await_until(window.ended_s)
             driver.drive(lambda now_s: 0.1 if driver.awaited and now_s <= latest_s else None)
             driver.stop(window.ended_s)

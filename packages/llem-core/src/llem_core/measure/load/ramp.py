@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -9,11 +10,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from llem_core.contracts.serving import Chunk
-from llem_core.measure.load.driver import LoadDriver
+from llem_core.measure.load.driver import Flight, LoadDriver
 
 TICK_S = 0.25
 _SHORTEST_S = 2.0
 _LONGEST_S = 60.0
+_GROWING_S = 15.0
+_FIRST_S = 1.0
+_FEWEST = 8
+_MORE = 1.5
 _SAME = 0.10
 _STANDARD_ERRORS = 2.0
 _HOPELESS = 20
@@ -28,7 +33,10 @@ class Ramp:
     It is when at least one whole request per slot is over, and over the second half of the time so
     far, 2 s at least, neither the requests in flight nor the tokens per second differ between its
     two halves by more than 10 %, or by more than two standard errors of that difference. A load
-    that does not become so is not waited for longer than 60 s, or three times the longest request.
+    that does not become so is not waited for longer than 60 s, or 15 s where there is no limit to
+    the requests in flight and they become more and more, as above the capacity; or three times the
+    longest of the first requests. Of the first, since above the capacity each takes longer than the
+    one before.
 
     Args:
         driver: drives the load.
@@ -95,9 +103,27 @@ class Ramp:
     @property
     def limit_s(self) -> float:
         """How long it is waited for at the most (s)."""
-        over = [f for f in self.driver.flights if f.output is not None]
-        longest_s = max((f.output.ended_s - f.due_s for f in over if f.output), default=0.0)
-        return max(_LONGEST_S, 3 * longest_s)
+        ended = [f.output.ended_s - f.due_s for f in self._first() if f.output is not None]
+        return max(_GROWING_S if self._grows() else _LONGEST_S, 3 * max(ended, default=0.0))
+
+    def _first(self) -> Sequence[Flight]:
+        """The requests that began the load."""
+        flights = self.driver.flights
+        if self.slots is not None:
+            return flights[: max(self.slots, 1)]
+        until_s = self.started_s + _FIRST_S
+        return flights[:1] + list(itertools.takewhile(lambda f: f.due_s <= until_s, flights[1:]))
+
+    def _grows(self) -> bool:
+        """Whether requests in flight have become more through all of the time so far."""
+        third = len(self._rows) // 3
+        if self.slots is not None or third < _FEWEST or not self.driver.n_over:
+            return False
+        means = [
+            statistics.fmean(in_flight for _, in_flight, _ in self._rows[i * third :][:third])
+            for i in range(3)
+        ]
+        return means[1] > _MORE * means[0] and means[2] > means[1] + (_MORE - 1) * means[0]
 
 
 def _same(values: Sequence[float]) -> bool:
