@@ -39,6 +39,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Faults that the full test of tests/integration/slurm inflicts.",
     )
     group.addoption(
+        "--served-faults",
+        type=int,
+        default=20,
+        help="Kills of server, client and study that the full test of served studies inflicts.",
+    )
+    group.addoption(
         "--seed", type=int, default=None, help="Seed of tests/faults; drawn and printed if absent."
     )
 

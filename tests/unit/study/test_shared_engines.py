@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class World:
         self.refuses: set[str] = set()
         self.dead: set[str] = set()
         self.dies_after: str | None = None
+        self.is_missed = False
 
     def note(self, what: str) -> None:
         self.log.append(what)
@@ -70,6 +72,9 @@ class World:
             def is_alive(self) -> bool:
                 return self.name not in world.dead
 
+            def last_words(self) -> str:
+                return f"{self.name} ran out of memory" if self.name in world.dead else ""
+
             def start(self) -> Mapping[str, Any]:
                 if self.name in world.refuses:
                     raise BackendError(f"{self.name} does not start")
@@ -87,6 +92,8 @@ class World:
                 assert told["answers"] == name.upper()
                 assert set(self.workload.services) == {name}, "one at a time"
                 world.note(f"{name}{told['n_runs_before']}")
+                if name in world.dead and world.is_missed:
+                    raise BackendError("it does not answer")
                 return super().load()
 
         spec = BackendSpec("shared", "Shares.", SharedConfig, Using, lambda _: CheckReport())
@@ -130,6 +137,16 @@ def test_an_engine_that_died_is_started_anew_for_the_next_run(tmp_path: Path) ->
     world.dies_after = "a0"
     assert run(world, tmp_path).status == "completed"
     assert world.log[:6] == ["+a", "a0", "-a", "+a", "a0", "-a"]
+
+
+def test_a_run_that_loses_its_engine_says_what_the_engine_said_last(tmp_path: Path) -> None:
+    world = World()
+    world.dies_after, world.is_missed = "b0", True
+    result = run(world, tmp_path)
+    assert (result.summary.n_completed, result.summary.n_failed) == (7, 1)
+    (told,) = tmp_path.glob("*/*.error.json")
+    message = json.loads(told.read_text())["message"]
+    assert message == "it does not answer; b ran out of memory"
 
 
 def test_an_engine_that_does_not_start_fails_its_runs_and_no_others(tmp_path: Path) -> None:

@@ -76,6 +76,15 @@ class SharedServer(StudyService):
         """Whether its process is there."""
         return self._process is not None and self._process.is_alive()
 
+    def last_words(self) -> str:
+        """How it ended, with the end of what it printed."""
+        try:
+            if self._process is not None:
+                self._process.check()
+        except BackendError as error:
+            return str(error)
+        return ""
+
     def start(self) -> Mapping[str, Any]:
         """Start it; tells its port, process and host."""
         address = address_of(self._section, port_for(self._section))

@@ -58,6 +58,13 @@ class StudyService(ABC):
         """Whether it still runs; one that does not is started anew for the next run."""
         return True
 
+    def last_words(self) -> str:
+        """How it ended, and what it said last; empty while it runs.
+
+        Asked when a run that used it has failed, for that run's error.
+        """
+        return ""
+
     @abstractmethod
     def start(self) -> Mapping[str, Any]:
         """Start it, wait until it is ready, and tell runs what they need to use it (JSON types).

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.study import StudyConfig
+from llem_core.contracts.messages import LaunchFailure, LaunchResult
 from llem_core.contracts.service import StudyService
 from llem_core.errors import LLEMError, StudyError
 from llem_core.plugins import plugins
@@ -104,6 +105,13 @@ class StudyServices:
                 self._begun.remove(one)
                 self._end(one.service)
 
+    def explained(self, ended: LaunchResult) -> LaunchResult:
+        """How a run ended; with the last words of a service that ended under it."""
+        if not isinstance(ended, LaunchFailure):
+            return ended
+        words = [text for one in self._begun if (text := self._last_words(one.service))]
+        return replace(ended, message="; ".join([ended.message, *words]))
+
     def end(self) -> list[str]:
         """End all that were begun, the last one first; harmless when that is done.
 
@@ -144,6 +152,13 @@ class StudyServices:
             service.end()
         except Exception as error:  # noqa: BLE001 - it must not cost the others, or the study
             self._failures.append(f"The service {service.name!r} did not end: {error}")
+
+    @staticmethod
+    def _last_words(service: StudyService) -> str:
+        try:
+            return service.last_words()
+        except Exception as error:  # noqa: BLE001 - a run's own error must not be lost
+            return f"the service {service.name!r} cannot say how it fares: {error}"
 
     @staticmethod
     def _told(one: _Begun) -> dict[str, Any]:

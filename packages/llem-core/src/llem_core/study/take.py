@@ -259,7 +259,7 @@ class RunTaker:
         index, active = slot.active
         key = active.planned.key
         with self._interrupts.shielded():
-            ended = active.end()
+            ended = self._services.explained(active.end())
         with self._interrupts.shielded():
             settled = active.conclude(ended)
             again = self._is_tried_again(key, settled)
