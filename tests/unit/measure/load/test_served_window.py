@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from llem_core.contracts import Arrival, RequestOutput, ServedRequest, Workload
 from llem_core.errors import BackendError, PreFlightError
+from llem_core.measure.prompts.alike import INDEX_OFFSET
 from llem_core.plugins import Plugins
 from llem_core.testing import (
     ScriptedServer,
@@ -34,9 +35,8 @@ def run(within: Within, load: dict[str, Any], **more: Any) -> ExperimentResult:
             model="m",
             backend="scripted_server",
             scripted_server=section,
-            **{"n": 30, "max_output_tokens": 10} | more,
+            **{"n": 30, "max_output_tokens": 10, "warmup": {"enabled": False}} | more,
             baseline={"enabled": False},
-            warmup={"enabled": False},
             load=load,
         )
 
@@ -270,3 +270,31 @@ def test_the_engine_s_own_count_stands_beside_the_client_s(with_plugins: Within)
     assert check is not None
     assert check.difference == pytest.approx(0.1, abs=0.01)
     assert any("The engine counted" in text for text in result.measurement_warnings)
+
+
+def test_the_warm_up_sends_a_few_requests_however_many_prompts_there_are(
+    with_plugins: Within,
+) -> None:
+    sent: list[int] = []
+
+    class Counting(ScriptedServer):
+        def submit(self, request: ServedRequest) -> None:
+            sent.append(request.index)
+            super().submit(request)
+
+    load = {"mode": "closed", "concurrency": 2, "ramp_seconds": 0.1, "window_seconds": 0.3}
+    warmup = {"n_warmup": 2, "convergence_detection": False}
+    result = run(with_plugins, load, n=100, create=Counting, warmup=warmup)
+    (process,) = result.processes
+    assert process.warmup is not None
+    assert process.warmup.n_batches == 2
+    warmed = [index for index in sent if index >= INDEX_OFFSET]
+    assert warmed == sent[: len(warmed)]
+    assert len(warmed) == 2 * 8
+
+
+def test_a_warm_up_that_is_not_answered_ends_the_run(with_plugins: Within) -> None:
+    load = {"mode": "closed", "concurrency": 2, "request_timeout_seconds": 0.2}
+    silent = {"slots": 8, "first_token_time_s": 3600.0}
+    with pytest.raises(BackendError, match="all 8 requests of a warm-up batch failed; .*cancelled"):
+        run(with_plugins, load, server=silent, warmup={"n_warmup": 2})

@@ -123,7 +123,9 @@ class LocalEngine:
         with backend_errors("loading the model"):
             workload = self._config.workload(self._rank, self._world_size)
             workload = replace(workload, services=self._services)
-            self._backend = as_batches(spec.create(workload))
+            load = self._config.load
+            timeout_s = load.request_timeout_seconds if load.serves else None
+            self._backend = as_batches(spec.create(workload), timeout_s)
             self._info = self._backend.load()
         return [self._info]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,11 +19,16 @@ from llem_core.contracts.workload import Batch, BatchOutput, Prompt, Purpose, Re
 from llem_core.errors import BackendError
 
 _WAIT_S = 1.0
+_AFTER_CANCEL_S = 30.0
 _WARMUP_REQUESTS = 8
 
 
-def as_batches(backend: Backend) -> InferenceBackend:
+def as_batches(backend: Backend, request_timeout_s: float | None = None) -> InferenceBackend:
     """The backend, in the form that the drive of batches takes.
+
+    Args:
+        backend: of either class.
+        request_timeout_s: see ``ServedBatches``.
 
     Raises:
         BackendError: it is of neither class that the contract has.
@@ -29,7 +36,7 @@ def as_batches(backend: Backend) -> InferenceBackend:
     if isinstance(backend, InferenceBackend):
         return backend
     if isinstance(backend, ServingBackend):
-        return ServedBatches(backend)
+        return ServedBatches(backend, request_timeout_s)
     raise BackendError(
         f"the backend's `create` gives {type(backend).__name__}, which is neither an "
         "InferenceBackend nor a ServingBackend of llem_core.contracts; derive it from one of them"
@@ -46,11 +53,13 @@ class ServedBatches(InferenceBackend):
 
     Args:
         served: the engine that serves.
+        request_timeout_s: after which requests are given up (s); never if ``None``.
     """
 
-    def __init__(self, served: ServingBackend) -> None:
+    def __init__(self, served: ServingBackend, request_timeout_s: float | None = None) -> None:
         super().__init__(served.workload)
         self._served = served
+        self._timeout_s = request_timeout_s
 
     @property
     def served(self) -> ServingBackend:
@@ -76,14 +85,24 @@ class ServedBatches(InferenceBackend):
         """Submit all requests, and wait until each is over."""
         payload = batch.payload
         assert isinstance(payload, _Payload)
-        served, outputs = self._served, dict[int, RequestOutput]()
+        outputs = dict[int, RequestOutput]()
         for request in payload.requests:
-            served.submit(request)
-        while len(outputs) < len(payload.requests):
-            for arrival in served.arrived(_WAIT_S):
+            self._served.submit(request)
+        self._await(batch, outputs, self._timeout_s)
+        for index in set(batch.indices) - outputs.keys():
+            self._served.cancel(index)
+        self._await(batch, outputs, _AFTER_CANCEL_S)
+        return outputs
+
+    def _await(
+        self, batch: Batch, outputs: dict[int, RequestOutput], timeout_s: float | None
+    ) -> None:
+        """Take outputs until each request has one, or for so long (s)."""
+        until_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while len(outputs) < len(batch.indices) and (left_s := until_s - time.monotonic()) > 0:
+            for arrival in self._served.arrived(min(left_s, _WAIT_S)):
                 if isinstance(arrival, RequestOutput):
                     outputs[arrival.index] = arrival
-        return outputs
 
     def collect(self, batch: Batch, raw: object) -> BatchOutput:
         """The requests in the order of the batch."""
@@ -91,8 +110,8 @@ class ServedBatches(InferenceBackend):
         missing = [index for index in batch.indices if index not in raw]
         if missing:
             raise BackendError(
-                f"the backend handed over requests that were not submitted, and none of {missing}; "
-                "this is a mistake in its `arrived`"
+                f"the backend did not hand over the requests {missing}; this is a mistake in its "
+                "`arrived` or its `cancel`"
             )
         requests = tuple(raw[index] for index in batch.indices)
         timeless = any(r.token_times_s is None and r.error is None for r in requests)

@@ -87,6 +87,9 @@ def warm_up(
         settings: how often.
         progress: is told how many of how many batches are done.
         clock: monotonic seconds.
+
+    Raises:
+        BackendError: every request of a batch failed.
     """
     started_s = clock()
     latencies_s: list[float] = []
@@ -121,6 +124,10 @@ def _run(backend: InferenceBackend, batch: Batch, clock: Callable[[], float]) ->
     backend.synchronise()
     duration_s = clock() - started_s
     outputs = backend.collect(batch, raw).requests
+    if outputs and all(output.error is not None for output in outputs):
+        raise BackendError(
+            f"all {len(outputs)} requests of a warm-up batch failed; the first: {outputs[0].error}"
+        )
     longest = max((request.output_tokens for request in outputs), default=1)
     return duration_s / max(longest, 1)
 
