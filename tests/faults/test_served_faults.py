@@ -71,11 +71,12 @@ class Tally:
     starts: int = 0
     manifests: int = 0
     results: int = 0
+    failed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def enough(self) -> bool:
-        return self.killed.total() >= self.wanted
+        return self.failed or self.killed.total() >= self.wanted
 
     def describe(self) -> str:
         lines = [
@@ -196,6 +197,7 @@ class ServedStudy:
                 assert self._start(0) == 0, self.told.read_text()[-3000:]
             self._check_end()
         except BaseException as error:
+            self.tally.failed = True
             error.add_note(f"in the study of seed {self.seed} ({self.owner}), in {self.root}")
             raise
         finally:
@@ -398,7 +400,7 @@ def test_whoever_is_killed_of_server_client_and_study_nothing_is_left_or_torn(
     print(f"seed {seed}")
     tally = Tally(pytestconfig.getoption("served_faults"))
     started_s = time.monotonic()
-    threads = os.cpu_count() or 1
+    threads = (os.cpu_count() or 1) + 1
     with tempfile.TemporaryDirectory(prefix="llem-served-faults-") as folder:
 
         def worker(number: int) -> None:

@@ -156,6 +156,29 @@ def test_a_server_that_exits_while_starting_shows_its_last_lines() -> None:
         run({"command": [sys.executable, "-c", code]})
 
 
+def test_a_key_that_a_server_prints_at_its_end_is_not_in_the_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SERVER_KEY", "s3cr3t-value")
+    code = "import os; print('I know', os.environ['SERVER_KEY']); raise SystemExit(4)"
+    with pytest.raises(BackendError, match=r"I know \*\*\*") as raised:
+        run({"command": [sys.executable, "-c", code], "api_key_env": "SERVER_KEY"})
+    assert "s3cr3t" not in str(raised.value)
+
+
+def test_a_server_that_dies_when_it_is_first_asked_shows_its_last_lines() -> None:
+    """Once it was ready, and before anything of it was known."""
+    dies = (
+        "import os, llem_server.testing.scripted as s; plain = s._plain\n"
+        "def plain_or_end(writer, status, said, more=''):\n"
+        "    if said and 'data' in said: print('no more memory', flush=True); os._exit(5)\n"
+        "    plain(writer, status, said, more)\n"
+        f"s._plain = plain_or_end; {_MAIN}"
+    )
+    with pytest.raises(BackendError, match=r"exited with code 5(.|\n)*no more memory"):
+        run({"command": [sys.executable, "-c", dies, *COMMAND[3:]]})
+
+
 def test_a_port_that_is_taken_is_told_beforehand(start: Start) -> None:
     port = start()
     with pytest.raises(PreFlightError, match=f"port {port} is taken"):

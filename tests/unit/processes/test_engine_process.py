@@ -63,6 +63,18 @@ def test_an_engine_that_is_killed_is_found_dead() -> None:
     engine.end()
 
 
+def test_looking_at_an_engine_leaves_its_exit_code_to_others() -> None:
+    engine = python("raise SystemExit(7)")
+    while engine.is_alive():
+        time.sleep(0.01)
+    with pytest.raises(BackendError, match="exited with code 7"):
+        engine.check()
+    left = os.waitid(os.P_PID, engine.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    assert left is not None
+    assert left.si_status == 7
+    engine.end()
+
+
 def test_an_engine_that_is_not_ready_in_time_says_so_and_goes_on() -> None:
     engine = python("import time; time.sleep(600)")
     with pytest.raises(BackendError, match=r"was not ready after 0.01 s; it printed nothing"):
@@ -141,6 +153,14 @@ def test_what_is_printed_within_is_kept_and_only_its_end_is_told(
     output.close()
     assert output.tail() == ""
     assert capfd.readouterr().out == "outside\n"
+
+
+@pytest.mark.parametrize("n_after", [0, 10, *range(3990, 4006)])
+def test_a_secret_is_not_told_not_even_in_part(n_after: int) -> None:
+    output = CapturedOutput(hidden=["s3cr3t"])
+    os.write(output.fileno(), b"a" * 5_000 + b"s3cr3t" + b"x" * n_after)
+    assert set(output.tail()) <= set("ax*")
+    output.close()
 
 
 @pytest.mark.parametrize(("told", "left"), [(b"", True), (guard.ENDED, False)])

@@ -29,6 +29,7 @@ from llem_server.prompts import RequestMaker
 from llem_server.starting import port_for, service_name, start
 
 _ALIVE_EVERY_S = 0.5
+_DYING_S = 0.5
 
 
 class ServerBackend(ServingBackend):
@@ -57,6 +58,15 @@ class ServerBackend(ServingBackend):
             self._kept_id, self._n_before = kept["process_id"], kept["n_runs_before"]
         elif section.command is not None:
             self._process = start(section, self.workload.model, address)
+        try:
+            return self._find(address)
+        except BackendError:
+            if self._process is not None:
+                self._process.check(_DYING_S)  # what it said last tells more
+            raise
+
+    def _find(self, address: Address) -> ModelInfo:
+        """See that it serves the model, and how it is asked."""
         self._control = Control(address)
         models = self._control.models()
         self._see_model(address, [str(model.get("id")) for model in models])
@@ -114,14 +124,7 @@ class ServerBackend(ServingBackend):
         counted: dict[str, object] = {
             name: after[name] - self._before.get(name, 0.0) for name in after
         }
-        return RunFacts(counted, log=self._printed())
-
-    def _printed(self) -> str:
-        """What a server that was started here has printed, but for what only the two may know."""
-        text = "" if self._process is None else self._process.output.text()
-        for value in () if self._control is None else self._control.address.secrets:
-            text = text.replace(value, "***")
-        return text
+        return RunFacts(counted, log="" if self._process is None else self._process.output.text())
 
     def unload(self) -> None:
         """Close the connections, and end the server if it was started here."""

@@ -37,7 +37,13 @@ def start(section: ServerConfig, model: str, address: Address) -> EngineProcess:
         for word in section.command or ()
     ]
     log = None if section.log is None else Path(section.log).expanduser()
-    process = EngineProcess(words, "the server", environment=dict(section.environment), log=log)
+    process = EngineProcess(
+        words,
+        "the server",
+        environment=dict(section.environment),
+        log=log,
+        hidden=address.secrets,
+    )
     try:
         control = Control(address)
         process.wait_until(

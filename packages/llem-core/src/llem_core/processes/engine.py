@@ -30,6 +30,7 @@ class EngineProcess:
         environment: variables set for it, over those of this process.
         log: file for what it prints; an unnamed temporary one if not given.
         grace_s: time that it may take to end when it is told to (s).
+        hidden: secrets that it may print; see ``CapturedOutput``.
 
     Raises:
         BackendError: it cannot be started.
@@ -54,6 +55,7 @@ class EngineProcess:
         environment: Mapping[str, str] | None = None,
         log: Path | None = None,
         grace_s: float = 10.0,
+        hidden: Sequence[str] = (),
     ) -> None:
         self.name = name
         self._grace_s = grace_s
@@ -61,7 +63,7 @@ class EngineProcess:
         # In a study's worker the study's own guard finds it: its token goes on there.
         self._token = f"{worker}{uuid.uuid4().hex}."
         self._guard = None if worker else guard.start_guard(self._token)
-        self.output = CapturedOutput(log)
+        self.output = CapturedOutput(log, hidden)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the backend names the command
                 list(command),
@@ -80,16 +82,24 @@ class EngineProcess:
 
     def is_alive(self) -> bool:
         """Whether it runs."""
-        return self._process.poll() is None
+        return self._exit_code() is None
 
-    def check(self) -> None:
+    def check(self, wait_s: float = 0.0) -> None:
         """Return if it runs.
+
+        Args:
+            wait_s: how long to wait for its end, which may be near (s): a process that dies
+                closes its connections first.
 
         Raises:
             BackendError: it has ended; the message says how, and the end of what it printed.
         """
-        if not self.is_alive():
-            raise BackendError(self.describe(describe_exit(self._process.returncode)))
+        if wait_s:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(wait_s)
+        code = self._exit_code()
+        if code is not None:
+            raise BackendError(self.describe(describe_exit(code)))
 
     def wait_until(
         self, ready: Callable[[], bool], timeout_s: float, poll_s: float = _POLL_S
@@ -136,6 +146,18 @@ class EngineProcess:
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         self._free()
+
+    def _exit_code(self) -> int | None:
+        """How it ended, if it did; it is left to be waited for, as others look at it too."""
+        if self._process.returncode is not None:
+            return self._process.returncode
+        try:
+            ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except (AttributeError, OSError):  # another system
+            return self._process.poll()
+        if ended is None:
+            return None
+        return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
     def _free(self) -> None:
         ended, self._guard = self._guard, None

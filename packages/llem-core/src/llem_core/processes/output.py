@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 TAIL_CHARACTERS = 4000
@@ -23,6 +23,7 @@ class CapturedOutput:
 
     Args:
         log: path of the file, which is begun anew; an unnamed temporary one if not given.
+        hidden: secrets that an engine may print; what is read here has ``***`` in their place.
 
     Example::
 
@@ -33,8 +34,9 @@ class CapturedOutput:
         output.close()
     """
 
-    def __init__(self, log: Path | None = None) -> None:
+    def __init__(self, log: Path | None = None, hidden: Sequence[str] = ()) -> None:
         self.log = log
+        self._hidden = [value for value in hidden if value]
         if log is None:
             with tempfile.TemporaryFile() as file:
                 self._descriptor = os.dup(file.fileno())
@@ -69,20 +71,23 @@ class CapturedOutput:
 
     def tail(self) -> str:
         """The last lines that were printed, some thousand characters at the most."""
-        if self._descriptor < 0:
-            return ""
-        size = os.fstat(self._descriptor).st_size
-        start = max(0, size - TAIL_CHARACTERS)
-        text = os.pread(self._descriptor, size - start, start).decode(errors="replace")
-        return text.strip()
+        return self._end(TAIL_CHARACTERS).strip()
 
     def text(self) -> str:
         """All that was printed; of more than ``MOST_BYTES``, the end."""
+        return self._end(MOST_BYTES)
+
+    def _end(self, n_bytes: int) -> str:
+        """The last bytes as a text without secrets; one that is cut in two is left out."""
         if self._descriptor < 0:
             return ""
+        longest = max((len(value.encode()) for value in self._hidden), default=0)
         size = os.fstat(self._descriptor).st_size
-        start = max(0, size - MOST_BYTES)
-        return os.pread(self._descriptor, size - start, start).decode(errors="replace")
+        start = max(0, size - n_bytes - longest)
+        text = os.pread(self._descriptor, size - start, start).decode(errors="replace")
+        for value in self._hidden:
+            text = text.replace(value, "***")
+        return text[longest:] if start else text
 
     def close(self) -> None:
         """Free the file; harmless when that is done."""
