@@ -1,6 +1,7 @@
-"""Reports of each kind, opened in a real Chromium: light, dark and narrow; fails on what is wrong.
+"""Reports of each kind, opened in a real Chromium: light, dark, narrow and printed; fails on what is
+wrong.
 
-uv run --with playwright python scripts/report_pages.py [<folder to keep pages and pictures in>]
+uv run --with playwright --with pypdf python scripts/report_pages.py [<folder to keep pages and pictures in>]
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from llem_report import write_report
 from llem_report.testing.__main__ import make
 from report_browser import VIEWS, browser, find_chromium, look
+from report_print import look_printed
 
 SEVERAL = {
     "several": ("study", "served", "experiment", "estimated"),
@@ -41,13 +43,14 @@ def main() -> int:
                 page = kept / f"{kind}.html"
                 write_report([results / folder for folder in folders], "html", page)
                 seen = look(running, page, pictures)
-                wrong += [f"{kind}, {each}" for each in seen.wrong]
+                found = [*seen.wrong, *look_printed(running, page, pictures)]
+                wrong += [f"{kind}, {each}" for each in found]
                 if seen.n_figures < FEWEST_FIGURES.get(kind, 3):
                     wrong.append(f"{kind}: only {seen.n_figures} figures")
         took_s = time.perf_counter() - started_s
     print("\n".join(wrong))
     print(
-        f"reports: {len(kinds)} kinds in {len(VIEWS)} views, {len(wrong)} things wrong, "
+        f"reports: {len(kinds)} kinds in {len(VIEWS)} views and printed, {len(wrong)} things wrong, "
         f"{took_s:.0f} s"
     )
     return 1 if wrong else 0

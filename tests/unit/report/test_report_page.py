@@ -20,9 +20,10 @@ from llem_report.plots.figure import Figure
 from llem_report.plots.grid import varying
 from llem_report.plots.scales import short_names, span, values
 from llem_report.plots.theme import themed
-from llem_report.plots.tradeoff import front
+from llem_report.plots.tradeoff import front, tradeoffs
 from llem_report.sources.detail import choose
 from llem_report.sources.gather import gather
+from llem_report.testing.study import MadeStudy, sweep, write_study
 
 MARKUP = "<script>document.title='ran'</script>"
 WITH_CONTENT = frozenset({"script", "iframe", "object", "embed", "img", "base", "form"})
@@ -166,6 +167,20 @@ def test_the_front_is_what_nothing_beats_in_both() -> None:
     assert front(points, more_is_better=True) == [0, 1, 3]
     assert front(points, more_is_better=False) == [0]
     assert front([(1.0, 1.0), (1.0, 1.0)], more_is_better=True) == [0]
+
+
+def test_every_number_in_a_trade_off_is_in_the_table_that_is_printed_with_it(
+    tmp_path: Path,
+) -> None:
+    sizes, lengths = [1, 4, 16, 64], [32, 64, 96, 128, 256, 384, 512]
+    found = sweep({"pytorch.batch_size": sizes, "max_output_tokens": lengths})
+    write_study(MadeStudy("many", found, 1), tmp_path / "many", raw_of=1)
+    for figure in tradeoffs(entries(gather([tmp_path / "many"]))):
+        assert figure.shown is not None and len(figure.shown[1]) < len(figure.rows) == 28
+        listed = {str(row[0]) for row in figure.shown[1]}
+        drawn = re.findall(r">(\d+)</text>", figure.svg)
+        assert figure.key and listed and listed <= set(drawn)
+        assert {row[4] for row in figure.shown[1]} == {"yes"}
 
 
 def test_an_axis_is_never_below_zero_and_wide_ranges_are_logarithmic() -> None:

@@ -24,6 +24,7 @@ class Figure:
         columns: names of the data's columns, with their units.
         rows: the data.
         shown: columns and rows of the table in the page, where all of the data would be too much.
+        key: whether the drawing cannot be read without that table, which is then printed too.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Figure:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     shown: tuple[Sequence[str], Sequence[Sequence[Cell]]] | None = None
+    key: bool = False
 
     def csv(self) -> str:
         """The data as CSV. No text in it is taken for a formula by a spreadsheet."""

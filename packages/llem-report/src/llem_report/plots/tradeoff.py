@@ -109,8 +109,19 @@ def _figure(axis: _Axis, entries: Sequence[Entry]) -> Figure:
         key = f"The {len(on_front)} on the front are numbered as the rows in the data below."
     left_out = ""
     if step > 1:
-        left_out = f" Of those off the front one in {step} is drawn; all are in the data."
+        left_out = f" Of those off the front one in {step} is drawn; all are in the CSV."
     hollow = " Hollow: estimated." if any(e.estimated for e in entries) else ""
+    columns = [
+        *("number", "configuration", f"{axis.title} ({axis.unit})"),
+        *("energy per output token (J)", "on the front", "energy method"),
+    ]
+    data = [
+        [
+            *(i + 1, entry.name, points[i][0], points[i][1]),
+            *("yes" if i in on_front else "no", entry.summary.energy_method),
+        ]
+        for i, entry in enumerate(entries)
+    ]
     return Figure(
         name=axis.name,
         title=f"Energy per output token{word} against {axis.title}",
@@ -118,17 +129,10 @@ def _figure(axis: _Axis, entries: Sequence[Entry]) -> Figure:
         f"{axis.better}. The line is the Pareto front: no other configuration is better in both. "
         f"{key}{hollow}{left_out}",
         svg=_drawn(rows, f"{axis.title} ({axis.unit})", f"{prefix}J per output token{word}", axis),
-        columns=[
-            *("number", "configuration", f"{axis.title} ({axis.unit})"),
-            *("energy per output token (J)", "on the front", "energy method"),
-        ],
-        rows=[
-            [
-                *(i + 1, entry.name, points[i][0], points[i][1]),
-                *("yes" if i in on_front else "no", entry.summary.energy_method),
-            ]
-            for i, entry in enumerate(entries)
-        ],
+        columns=columns,
+        rows=data,
+        shown=None if numbered else (columns, [data[i] for i in sorted(on_front)]),
+        key=True,
     )
 
 
