@@ -1,7 +1,6 @@
-"""Reports of each kind, opened in a real Chromium: light, dark, narrow and printed; fails on what is
-wrong.
+"""Reports of each kind in a real Chromium: light, dark, narrow, printed; fails on what is wrong.
 
-uv run --with playwright --with pypdf python scripts/report_pages.py [<folder to keep pages and pictures in>]
+uv run --with playwright --with pypdf python scripts/report_pages.py [<folder to keep pages in>]
 """
 
 from __future__ import annotations
@@ -50,8 +49,8 @@ def main() -> int:
         took_s = time.perf_counter() - started_s
     print("\n".join(wrong))
     print(
-        f"reports: {len(kinds)} kinds in {len(VIEWS)} views and printed, {len(wrong)} things wrong, "
-        f"{took_s:.0f} s"
+        f"reports: {len(kinds)} kinds in {len(VIEWS)} views and printed, "
+        f"{len(wrong)} things wrong, {took_s:.0f} s"
     )
     return 1 if wrong else 0
 

@@ -176,10 +176,13 @@ def test_every_number_in_a_trade_off_is_in_the_table_that_is_printed_with_it(
     found = sweep({"pytorch.batch_size": sizes, "max_output_tokens": lengths})
     write_study(MadeStudy("many", found, 1), tmp_path / "many", raw_of=1)
     for figure in tradeoffs(entries(gather([tmp_path / "many"]))):
-        assert figure.shown is not None and len(figure.shown[1]) < len(figure.rows) == 28
+        assert figure.shown is not None
+        assert len(figure.shown[1]) < len(figure.rows) == 28
         listed = {str(row[0]) for row in figure.shown[1]}
         drawn = re.findall(r">(\d+)</text>", figure.svg)
-        assert figure.key and listed and listed <= set(drawn)
+        assert figure.key
+        assert listed
+        assert listed <= set(drawn)
         assert {row[4] for row in figure.shown[1]} == {"yes"}
 
 
