@@ -44,6 +44,17 @@ def test_the_methods_paragraph_has_the_numbers(kinds: Path) -> None:
         assert part in text
 
 
+def test_pauses_that_nothing_tells_are_not_called_none(kinds: Path) -> None:
+    (source,) = gather([kinds / "interrupted"]).sources
+    assert source.protocol is not None
+    assert source.protocol.cycle_gap_seconds is None
+    assert "in an unknown order with pauses of unknown length" in methods(source)
+    text = facts_of(kinds / "interrupted")
+    assert re.search(r"pauses\W+not known", text)
+    assert re.search(r"2, order not known", text)
+    assert "0 s between" not in text
+
+
 def test_the_methods_of_an_estimate_and_of_a_load_say_what_they_are(kinds: Path) -> None:
     (estimated,) = gather([kinds / "estimated"]).sources
     assert "Energy was not measured: it is estimated by a model" in methods(estimated)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from llem_core.errors import ConfigError, StudyError
 from llem_core.results.views.progress import ProgressLine
+from llem_core.results.views.study import study_blocks
 from llem_core.study.reading.listing import list_results
 from llem_core.testing import InlineLauncher
 from llenergymeasure import (
@@ -181,6 +182,60 @@ def test_a_half_written_study_result_is_made_anew_of_the_runs(study: StudyResult
     assert [one.n_completed for one in found.configurations] == [2, 2]
     means = [one.output_tokens_per_second for one in study.configurations]
     assert [one.output_tokens_per_second for one in found.configurations] == means
+
+
+def test_what_a_lost_design_would_tell_is_unknown_and_not_zero(study: StudyResult) -> None:
+    folder = study.folder
+    assert folder is not None
+    (folder / "study_result.json").unlink()
+    known = load_study(folder).measurement_protocol
+    assert (known.config_gap_seconds, known.experiment_timeout_seconds) == (
+        study.measurement_protocol.config_gap_seconds,
+        study.measurement_protocol.experiment_timeout_seconds,
+    )
+    for content in (None, "{half", "[]", '{"execution": 3}', "Infinity"):
+        if content is None:
+            (folder / "design.json").unlink()
+        else:
+            (folder / "design.json").write_text(content)
+        found = load_study(folder)
+        protocol = found.measurement_protocol
+        assert protocol.config_gap_seconds is protocol.cycle_gap_seconds is None
+        assert protocol.experiment_timeout_seconds is found.summary.n_generated is None
+        assert sum("design.json cannot be read" in one for one in found.warnings) == 1
+        shown = found._repr_html_()
+        assert "order not known" in shown
+        assert "0 s between" not in shown
+        (pauses,) = (value for label, value in study_blocks(found)[0].rows if label == "pauses")
+        assert pauses == "not known"
+
+
+@pytest.mark.parametrize(
+    "gap",
+    [float("inf"), 10**400, -1, True, "60", None],
+    ids=["endless", "too large", "negative", "a truth", "text", "null"],
+)
+def test_a_pause_that_is_no_length_of_time_is_unknown(study: StudyResult, gap: object) -> None:
+    folder = study.folder
+    assert folder is not None
+    (folder / "study_result.json").unlink()
+    change(folder / "design.json", lambda d: d["execution"].update(config_gap_seconds=gap))
+    found = load_study(folder)
+    assert found.measurement_protocol.config_gap_seconds is None
+    assert "not known between experiments, 0 s between cycles" in found._repr_html_()
+
+
+def test_what_a_study_skipped_and_merged_is_known_before_it_ends(tmp_path: Path) -> None:
+    content = {**FIELDS, "name": "s", "sweep": {"n": [1, -1, 1]}}
+    whole = run_study(content, output_dir=tmp_path, launcher=InlineLauncher(), gaps=False)
+    assert whole.folder is not None
+    assert whole.skipped
+    (whole.folder / "study_result.json").unlink()
+    found = load_study(whole.folder)
+    assert (found.skipped, found.merged) == (whole.skipped, whole.merged)
+    assert found.summary.n_generated == whole.summary.n_generated == 3
+    (whole.folder / "design.json").unlink()
+    assert load_study(whole.folder).skipped == whole.skipped
 
 
 def test_a_newer_schema_is_refused_by_name(experiment: Path) -> None:

@@ -11,7 +11,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
@@ -71,6 +71,15 @@ def read_file(path: Path, *, follow: bool = True) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is no ordinary file")
         return file.read()
+
+
+def stays_inside(file: str) -> bool:
+    """Whether a file that a manifest or a result names lies within the folder that names it.
+
+    Anybody can edit those, and what is elsewhere is not theirs to show.
+    """
+    place = PurePosixPath(file)
+    return not place.is_absolute() and ".." not in place.parts
 
 
 def _umask() -> int:

@@ -177,7 +177,9 @@ class StudySummary(BaseModel):
 
     model_config = _STRICT
 
-    n_generated: int = Field(description="Combinations that the file stands for.")
+    n_generated: int | None = Field(
+        description="Combinations that the file stands for; null where its design is lost."
+    )
     n_configurations: int = Field(description="Different valid configurations.")
     n_skipped: int = Field(description="Combinations that are no valid experiments.")
     n_cycles: int = Field(description="Cycles asked for.")
@@ -201,11 +203,18 @@ class MeasurementProtocol(BaseModel):
     model_config = _STRICT
 
     n_cycles: int = Field(description="Repetitions of every experiment.")
-    cycle_order: str = Field(description="Order of experiments and cycles.")
+    cycle_order: str = Field(
+        description="Order of experiments and cycles; `unknown` where the study's design is lost."
+    )
     shuffle_seed: str | None = Field(description="What `shuffled` was seeded with.")
-    config_gap_seconds: float = Field(description="Pause between experiments (s).")
-    cycle_gap_seconds: float = Field(description="Pause between cycles (s).")
-    experiment_timeout_seconds: float = Field(description="Limit of an experiment (s).")
+    config_gap_seconds: float | None = Field(
+        description="Pause between experiments (s); null where the study's design is lost, which a "
+        "warning then says."
+    )
+    cycle_gap_seconds: float | None = Field(description="Pause between cycles (s); null likewise.")
+    experiment_timeout_seconds: float | None = Field(
+        description="Limit of an experiment (s); null likewise."
+    )
     process_isolation: str = Field(description="How each experiment was given its process.")
     interval: str = Field(description="How intervals were come by.")
     comparison: str = Field(description="How configurations were compared.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from llem_core.errors import ConfigError, StudyError
-from llem_core.files import read_file, user_path
+from llem_core.files import read_file, stays_inside, user_path
 from llem_core.results.experiment import ExperimentResult
 from llem_core.study.reading.load import RESULT, kind_of, load_result, load_study
 from llem_core.study.record.manifest import load_manifest
@@ -94,12 +94,7 @@ def _places(folder: Path, files: list[str]) -> dict[str, tuple[int | None, str |
         entries = {e.result_file: (e.cycle, e.node) for e in load_manifest(folder).runs()}
     except StudyError:
         entries = {}
-    inside = [
-        file
-        for file in files
-        if not PurePosixPath(file).is_absolute() and ".." not in PurePosixPath(file).parts
-    ]
-    return {file: entries.get(file, (None, None)) for file in inside}
+    return {file: entries.get(file, (None, None)) for file in files if stays_inside(file)}
 
 
 def _sample(result: ExperimentResult, cycle: int | None = None, node: str | None = None) -> Sample:

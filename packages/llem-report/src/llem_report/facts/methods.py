@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import metadata
 
+from llem_core.results.study import MeasurementProtocol
+from llem_core.results.views.study import UNKNOWN_ORDER
 from llem_core.units import format_duration
 
 from llem_report.facts.parts import listed
@@ -47,19 +49,27 @@ def _protocol(source: Source) -> Iterator[str]:
     yield f"{alone} on {devices}; the model was {models}, run by the backend {backends}."
     protocol = source.protocol
     if protocol is not None:
-        order = f" in {protocol.cycle_order} order" if protocol.n_cycles > 1 else ""
-        pauses = [
-            f"{format_duration(seconds)} between {what}"
-            for seconds, what in (
-                (protocol.config_gap_seconds, "experiments"),
-                (protocol.cycle_gap_seconds, "cycles"),
-            )
-            if seconds > 0
-        ]
-        rests = f" with pauses of {' and '.join(pauses)}" if pauses else " without pauses"
+        order = ""
+        if protocol.n_cycles > 1:
+            known = protocol.cycle_order != UNKNOWN_ORDER
+            order = f" in {protocol.cycle_order if known else 'an unknown'} order"
+        rests = _pauses(protocol)
         cycles = f"{protocol.n_cycles} cycles were" if protocol.n_cycles > 1 else "One cycle was"
         node = ", each cycle whole on one node" if protocol.block else ""
         yield f"{cycles} run{order}{rests}{node}."
+
+
+def _pauses(protocol: MeasurementProtocol) -> str:
+    """The pauses between runs, to follow what was run."""
+    lengths = (protocol.config_gap_seconds, protocol.cycle_gap_seconds)
+    if lengths == (None, None):
+        return " with pauses of unknown length"
+    told = [
+        f"{'an unknown length' if seconds is None else format_duration(seconds)} between {what}"
+        for seconds, what in zip(lengths, ("experiments", "cycles"), strict=True)
+        if seconds is None or seconds > 0
+    ]
+    return f" with pauses of {' and '.join(told)}" if told else " without pauses"
 
 
 def _before(settings: Sequence[Settings]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from llem_core.results.study import OutputAgreement
+from llem_core.results.views.study import agreement, gaps, in_order
 from llem_core.units import format_duration, format_si
 
 from llem_report.facts.parts import Collector, Section, Table
@@ -69,12 +69,9 @@ def _overview(source: Source) -> Section:
     section.add("design", source.design_hash, "study_design_hash", source.design_hash)
     protocol = source.protocol
     if protocol is not None:
-        section.add("cycles", f"{protocol.n_cycles}, {protocol.cycle_order}", "n_cycles")
-        gaps = (
-            f"{format_duration(protocol.config_gap_seconds)} between experiments, "
-            f"{format_duration(protocol.cycle_gap_seconds)} between cycles"
-        )
-        section.add("pauses", gaps)
+        order = in_order(protocol.cycle_order)
+        section.add("cycles", f"{protocol.n_cycles}, {order}", "n_cycles")
+        section.add("pauses", gaps(protocol.config_gap_seconds, protocol.cycle_gap_seconds))
         section.add("isolation", protocol.process_isolation, "process_isolation")
         section.add("intervals", protocol.interval, "interval")
         section.add("comparison", protocol.comparison, "comparison")
@@ -89,16 +86,9 @@ def _overview(source: Source) -> Section:
             word = " (estimated)" if summary.energy_estimated else ""
             text = f"{format_si(summary.energy_total_j, 'J')}{word}"
             section.add("energy in them", text, "energy_total_j", summary.energy_total_j)
-        section.items += [_agreement(each) for each in result.output_agreement]
+        section.items += [f"Outputs of {agreement(one)}." for one in result.output_agreement]
         section.items += result.merged
     return section.section()
-
-
-def _agreement(found: OutputAgreement) -> str:
-    pair = f"Outputs of {found.label}, against those of {found.reference_label}"
-    if found.equal_token_share is None:
-        return f"{pair}: not compared, as {found.missing_reason}."
-    return f"{pair}: {found.equal_token_share:.1%} of {found.n_tokens:,} output tokens are equal."
 
 
 def _unfinished(source: Source) -> Section:

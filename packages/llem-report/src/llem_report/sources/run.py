@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from llem_core.results.experiment import LATENCIES, ExperimentResult
 from llem_core.results.latency import LatencyStatistics
 from llem_core.results.migrate import SCHEMA_VERSION
+from llem_core.results.views.frame import flat_settings
 from llem_core.study.reading.load import RESULT, load_result
 from llem_core.study.summary.figures import Figures, figures_of
 
@@ -156,17 +157,8 @@ def _share(uncertainty_j: float | None, energy_j: float | None) -> float | None:
 
 
 def settings_of(result: ExperimentResult) -> dict[str, str]:
-    """Every setting of a result by its dotted path; what the engine chose itself is none."""
-    chosen = {name: value for name, value in result.effective_config.items() if name != "effective"}
-    return dict(_flat(chosen, ""))
-
-
-def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-    for key, inner in value.items():
-        if isinstance(inner, Mapping) and inner:
-            yield from _flat(inner, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", _text(inner)
+    """Every setting of a result by its dotted path, as text."""
+    return {path: _text(value) for path, value in flat_settings(result.effective_config)}
 
 
 def _text(value: Any) -> str:

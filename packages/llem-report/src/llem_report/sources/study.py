@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from llem_core.errors import ConfigError, StudyError
+from llem_core.files import stays_inside
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.study import StudyResult
 from llem_core.study.reading.load import RESULT, load_study
@@ -105,7 +106,7 @@ def _own_folder(study: Path, result_file: str | None) -> Path:
     if result_file is None:
         raise ConfigError("A run is completed, but the manifest names no result of it.")
     place = PurePosixPath(result_file)
-    if place.is_absolute() or ".." in place.parts or place.name != RESULT:
+    if not stays_inside(result_file) or place.name != RESULT:
         raise ConfigError(f"The manifest names {result_file!r}, which is no result of this study.")
     return study / place.parent
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llem_core.errors import StudyError
-from llem_core.files import read_file
+from llem_core.files import read_file, stays_inside
 from llem_core.results.migrate import migrate_experiment
 from llem_core.results.views.rows import columns, row_of_content
 
@@ -50,7 +50,7 @@ def run_rows(study: StudyResult, folder: Path | None) -> list[dict[str, Any]]:
         told["label"] = labels.get(str(entry.get("config_hash")))
         told["error"] = entry.get("error") or error
         rows.append({**told, **row_of_content(content)})
-        settings.append(dict(_flat(content.get("effective_config"), "")))
+        settings.append(dict(flat_settings(content.get("effective_config"))))
     varied = _varied(settings, taken={*_RUN, *(column for column, _, _ in columns())})
     return [
         {**row, **{path: one.get(path) for path in varied}}
@@ -102,12 +102,10 @@ def _content(folder: Path, entry: Mapping[str, Any]) -> tuple[dict[str, Any], st
     file = entry.get("result_file")
     if not isinstance(file, str):
         return {}, None
-    place = PurePosixPath(file)
-    # Anybody can edit a manifest: a result lies within the study's folder.
-    if place.is_absolute() or ".." in place.parts:
+    if not stays_inside(file):
         return {}, f"{file} is no file of this study"
     try:
-        content = migrate_experiment(json.loads(read_file(folder / place)))
+        content = migrate_experiment(json.loads(read_file(folder / file)))
     except (OSError, ValueError, RecursionError) as error:
         return {}, f"{file} cannot be read: {error}"
     return (content, None) if isinstance(content, dict) else ({}, f"{file} is damaged")
@@ -124,13 +122,15 @@ def _varied(settings: Sequence[Mapping[str, Any]], taken: set[str]) -> list[str]
     ]
 
 
-def _flat(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Settings by dotted path; what the engine chose itself (``effective``) is none."""
-    if not isinstance(value, Mapping):
-        return
+def flat_settings(effective_config: Any) -> Iterator[tuple[str, Any]]:
+    """Each setting of a result by its dotted path; what the engine chose itself is none."""
+    if isinstance(effective_config, Mapping):
+        chosen = {name: one for name, one in effective_config.items() if name != "effective"}
+        yield from _flat(chosen, "")
+
+
+def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, inner in value.items():
-        if not prefix and key == "effective":
-            continue
         if isinstance(inner, Mapping) and inner:
             yield from _flat(inner, f"{prefix}{key}.")
         else:

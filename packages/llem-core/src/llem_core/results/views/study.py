@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from llem_core.results.study import OutputAgreement, StudyResult
 
 
+UNKNOWN_ORDER = "unknown"
+"""``cycle_order`` of a study whose design is lost."""
+
+
 class Labelled(Protocol):
     """A combination that is no valid experiment, as a study or its result has it."""
 
@@ -40,7 +44,7 @@ def study_blocks(result: StudyResult, failures: Sequence[str] = ()) -> list[Bloc
         nodes_block(result),
         Block("Failed runs", items=list(failures)),
         skipped_block(result.skipped),
-        Block("Equal outputs", items=[_agreement(each) for each in result.output_agreement]),
+        Block("Equal outputs", items=[agreement(each) for each in result.output_agreement]),
         Block("Warnings", items=list(result.warnings)),
     ]
 
@@ -59,7 +63,7 @@ def _study(result: StudyResult) -> Block:
     block.add(
         "design",
         f"{counted(summary.n_configurations, 'configuration')} × "
-        f"{counted(protocol.n_cycles, 'cycle')}, {protocol.cycle_order}"
+        f"{counted(protocol.n_cycles, 'cycle')}, {in_order(protocol.cycle_order)}"
         f"{'' if protocol.block is None else ', each cycle on one node'}",
     )
     for told in protocol.shared:
@@ -84,14 +88,22 @@ def runs_of(n_configurations: int, n_cycles: int) -> str:
     )
 
 
-def gaps(config_gap_s: float, cycle_gap_s: float) -> str:
-    """The pauses between runs, for people."""
-    if not config_gap_s and not cycle_gap_s:
+def in_order(cycle_order: str) -> str:
+    """The order of runs as it stands in a list."""
+    return "order not known" if cycle_order == UNKNOWN_ORDER else cycle_order
+
+
+def gaps(config_gap_s: float | None, cycle_gap_s: float | None) -> str:
+    """The pauses between runs, for people; ``None`` is one that is not known."""
+    if config_gap_s is None and cycle_gap_s is None:
+        return "not known"
+    if config_gap_s == cycle_gap_s == 0:
         return "none"
-    return (
-        f"{format_duration(config_gap_s)} between experiments, "
-        f"{format_duration(cycle_gap_s)} between cycles"
-    )
+    told = [
+        "not known" if seconds is None else format_duration(seconds)
+        for seconds in (config_gap_s, cycle_gap_s)
+    ]
+    return f"{told[0]} between experiments, {told[1]} between cycles"
 
 
 def _ranking(result: StudyResult) -> Block:
@@ -120,7 +132,8 @@ def nodes_block(result: StudyResult) -> Block:
     return block
 
 
-def _agreement(found: OutputAgreement) -> str:
+def agreement(found: OutputAgreement) -> str:
+    """How far two engines gave the same outputs, without a stop at its end."""
     pair = f"{found.label}, against {found.reference_label}"
     if found.equal_token_share is None:
         return f"{pair}: not compared, as {found.missing_reason}"

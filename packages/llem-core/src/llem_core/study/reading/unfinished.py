@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from llem_core.errors import ConfigError, StudyError
-from llem_core.files import read_file
-from llem_core.results.study import MeasurementProtocol, StudyResult, StudySummary
+from llem_core.files import read_file, stays_inside
+from llem_core.results.study import (
+    MeasurementProtocol,
+    SkippedCombination,
+    StudyResult,
+    StudySummary,
+)
+from llem_core.results.views.study import UNKNOWN_ORDER
 from llem_core.study.record.design import DESIGN
 from llem_core.study.record.manifest import ManifestEntry, StudyManifest, load_manifest
 from llem_core.study.summary.configurations import GatheredConfiguration, summarise_configurations
@@ -64,11 +71,11 @@ def _has_all(result: StudyResult, manifest: StudyManifest) -> bool:
 
 
 def _assembled(folder: Path, manifest: StudyManifest, wrong: str | None) -> StudyResult:
-    design = _design(folder)
+    design, lost = _design(folder)
     named = design.get("labels")
     labels: dict[str, Any] = named if isinstance(named, dict) else {}
     gathered: dict[str, GatheredConfiguration] = {}
-    warnings = [*_state(manifest, folder)]
+    warnings = [*_state(manifest, folder), *lost]
     if wrong is not None:
         warnings.append(f"{wrong} All that is here was computed from the runs.")
     files: list[str] = []
@@ -104,8 +111,8 @@ def _assembled(folder: Path, manifest: StudyManifest, wrong: str | None) -> Stud
         summary=_totals(design, manifest, gathered),
         configurations=configurations,
         nodes=nodes,
-        skipped=[],
-        merged=[],
+        skipped=list(_skipped(design, manifest)),
+        merged=[one for one in _listed(design, "merged") if isinstance(one, str)],
         warnings=warnings,
     )
 
@@ -113,11 +120,9 @@ def _assembled(folder: Path, manifest: StudyManifest, wrong: str | None) -> Stud
 def _figures(folder: Path, entry: ManifestEntry) -> Figures:
     if entry.result_file is None:
         raise ValueError("the manifest names no file")
-    place = PurePosixPath(entry.result_file)
-    # Anybody can edit a manifest: a result lies within the study's folder.
-    if place.is_absolute() or ".." in place.parts:
+    if not stays_inside(entry.result_file):
         raise ValueError(f"{entry.result_file} is no file of this study")
-    return read_figures(folder / place, entry.config_hash)
+    return read_figures(folder / entry.result_file, entry.config_hash)
 
 
 def _state(manifest: StudyManifest, folder: Path) -> Iterator[str]:
@@ -141,7 +146,7 @@ def _protocol(
     order = execution.get("cycle_order")
     return MeasurementProtocol(
         n_cycles=_n_cycles(manifest),
-        cycle_order=order if isinstance(order, str) else "unknown",
+        cycle_order=order if isinstance(order, str) else UNKNOWN_ORDER,
         shuffle_seed=manifest.study_design_hash if order == "shuffled" else None,
         config_gap_seconds=_number(execution.get("config_gap_seconds")),
         cycle_gap_seconds=_number(execution.get("cycle_gap_seconds")),
@@ -165,7 +170,7 @@ def _totals(
     n_skipped = len(manifest.experiments) - n_runs
     generated = design.get("n_generated")
     return StudySummary(
-        n_generated=generated if isinstance(generated, int) else len(gathered) + n_skipped,
+        n_generated=generated if isinstance(generated, int) else None,
         n_configurations=len(gathered),
         n_skipped=n_skipped,
         n_cycles=_n_cycles(manifest),
@@ -184,14 +189,47 @@ def _n_cycles(manifest: StudyManifest) -> int:
     return max((entry.cycle for entry in manifest.runs()), default=0)
 
 
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and value >= 0 else 0.0
+def _skipped(design: Mapping[str, Any], manifest: StudyManifest) -> Iterator[SkippedCombination]:
+    """Combinations that never run; without a design those of the manifest, which joins both."""
+    named = [one for one in _listed(design, "skipped") if isinstance(one, dict)]
+    if named:
+        for one in named:
+            yield SkippedCombination(label=str(one.get("label")), reason=str(one.get("reason")))
+        return
+    for entry in manifest.experiments:
+        if entry.status == "skipped":
+            label, _, reason = (entry.error or "").partition(": ")
+            yield SkippedCombination(label=label or entry.config_hash, reason=reason or "unknown")
 
 
-def _design(folder: Path) -> dict[str, Any]:
-    """The study's own record of its design; the plugins that it needs may be missing here."""
+def _listed(design: Mapping[str, Any], name: str) -> list[Any]:
+    found = design.get(name)
+    return found if isinstance(found, list) else []
+
+
+def _number(value: Any) -> float | None:
+    """A length of time (s); ``None`` where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= sys.float_info.max else None
+
+
+def _design(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """The study's own record of its design, and what is not known where there is none.
+
+    It is read as it lies: the plugins that it needs may be missing here.
+    """
     try:
         content = json.loads(read_file(folder / DESIGN))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        design = content if isinstance(content, dict) else {}
+        if isinstance(design.get("execution"), dict):
+            return design, []
+        why = "it is damaged"
+    except OSError as error:
+        design, why = {}, str(error.strerror)
+    except (ValueError, RecursionError):
+        design, why = {}, "it is damaged"
+    return design, [
+        f"{folder / DESIGN} cannot be read ({why}): the order of the runs, the pauses between them "
+        "and the limit of each are not known."
+    ]
