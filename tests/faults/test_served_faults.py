@@ -165,7 +165,7 @@ class ServedStudy:
             "server": server,
             "load": {
                 "mode": "closed", "concurrency": 1, "ramp_seconds": 0.2,
-                "window_seconds": self.random.choice([0.3, 0.6]), "request_timeout_seconds": 5,
+                "window_seconds": self.random.choice([0.3, 1.5]), "request_timeout_seconds": 5,
             },
             "warmup": {
                 "enabled": self.random.random() < 0.5,
