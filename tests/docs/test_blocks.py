@@ -1,6 +1,6 @@
 """Every code block of the README and of docs/ is run, in order, page by page.
 
-Without `--full`, those of the pages that one reads first.
+Without `--full`, those of two pages alone.
 
 - `bash`: a script; `$ command` lines of `console` blocks: commands with what they print, where
   `...` stands for anything.
@@ -23,8 +23,8 @@ from tests.docs.pages import PAGES, blocks, name
 from tests.docs.running import CODE, LANGUAGES, run_page, uses_workspace
 from tests.docs.shell import Shell, environment
 
-# The pages that a newcomer follows; all of them with --full.
-BRIEF = ("README.md", "docs/plugins/sink.md", "docs/troubleshooting.md")
+# Two short ones; all of them with --full.
+BRIEF = ("docs/plugins/sink.md", "docs/troubleshooting.md")
 WITH_CODE = [
     pytest.param(page, id=name(page), marks=[] if name(page) in BRIEF else [pytest.mark.full])
     for page in PAGES

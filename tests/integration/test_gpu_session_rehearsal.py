@@ -54,6 +54,7 @@ def test_every_step_is_rehearsed_and_the_report_has_its_tables(tmp_path: Path) -
     assert "| torch_compile: false |" in report
 
 
+@pytest.mark.full
 def test_a_short_deadline_leaves_a_report_of_what_was_done(tmp_path: Path) -> None:
     # The third step alone watches and probes for longer than this.
     records = rehearse(tmp_path, 5)

@@ -278,7 +278,13 @@ class TestTerminal:
         assert "[2/2] cycle 1  completed" in shown
 
 
-@pytest.mark.parametrize("flag", [["--cycles", "1"], ["--order", "sequential"]])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        pytest.param(["--cycles", "1"], marks=pytest.mark.full),
+        ["--order", "sequential"],
+    ],
+)
 def test_an_experiment_becomes_a_study_of_one(
     start: Start, tmp_path: Path, flag: list[str]
 ) -> None:
@@ -290,6 +296,7 @@ def test_an_experiment_becomes_a_study_of_one(
     assert (folder(tmp_path) / "study_result.json").exists()
 
 
+@pytest.mark.full
 def test_one_experiment_past_its_time_is_ended_and_leaves_nothing(
     start: Start, tmp_path: Path
 ) -> None:
@@ -312,6 +319,7 @@ def test_the_time_limit_of_a_file_makes_no_study(start: Start, tmp_path: Path) -
     assert "the experiment was not done after 2 s and was ended" in err
 
 
+@pytest.mark.full
 def test_an_engine_killed_in_mid_run_ends_the_run_at_once(start: Start, tmp_path: Path) -> None:
     process = start("-m", "any", "-b", "cheap", "-n", "2", ENGINE_DIES="1")
     _, err = process.communicate(timeout=120)
@@ -333,6 +341,7 @@ def test_an_engine_killed_in_mid_run_fails_its_run_and_the_study_goes_on(
     assert all("was ended by SIGKILL" in error for error in errors)
 
 
+@pytest.mark.full
 def test_a_timeout_is_a_failure(start: Start, tmp_path: Path) -> None:
     process = start("study.yaml", "--cycles", "1", "--timeout", "2", HANG="1")
     out, _ = process.communicate()

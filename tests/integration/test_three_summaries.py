@@ -105,6 +105,7 @@ def test_codecarbon_alone(tmp_path: Path) -> None:
     assert "compare no two configurations by it" in joined(text.splitlines())
 
 
+@pytest.mark.full
 def test_a_device_with_a_counter(tmp_path: Path) -> None:
     longer = ("--set", "max_output_tokens=128")
     lines, text = energy_block("gpu", "llem_energy_nvml", folder=tmp_path, flags=longer)

@@ -161,6 +161,7 @@ def test_a_static_cache_has_one_length_for_all_batches(start: Start) -> None:
     assert settings.max_cache_len is None
 
 
+@pytest.mark.full
 def test_nothing_is_compiled_after_a_warm_up_of_texts_with_a_half_full_last_batch(
     start: Start,
 ) -> None:

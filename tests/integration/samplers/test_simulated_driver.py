@@ -41,6 +41,7 @@ def over_scenario(folder: Path, *program: str) -> subprocess.CompletedProcess[st
     )
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("library", ["zeus", "codecarbon"])
 def test_real_libraries_read_the_simulated_devices(tmp_path: Path, library: str) -> None:
     done = over_scenario(tmp_path, sys.executable, "-c", LIBRARY, library)

@@ -39,6 +39,7 @@ def measured(port: int, server: dict[str, Any], **settings: Any) -> ExperimentRe
     )
 
 
+@pytest.mark.full
 def test_a_server_elsewhere_has_joules_where_a_sampler_reads_its_host(
     start: Start, exporter: str
 ) -> None:

@@ -38,7 +38,7 @@ def at(port: int, **more: Any) -> dict[str, Any]:
     return {"base_url": f"http://127.0.0.1:{port}"} | more
 
 
-@pytest.mark.parametrize("api", ["completions", "chat"])
+@pytest.mark.parametrize("api", ["completions", pytest.param("chat", marks=pytest.mark.full)])
 def test_a_server_that_is_there_is_measured(start: Start, api: str, tmp_path: Path) -> None:
     server = at(start(*QUICK), api=api)
     result = run_experiment(
@@ -87,8 +87,9 @@ def test_a_server_that_is_started_is_ended_and_its_log_is_kept(
 
 
 @pytest.mark.parametrize(("misbehaviour", "kind"), [
-    ("reset", "connection reset"), ("http_429", "http 429"), ("stall", "timeout"),
+    ("http_429", "http 429"),
     *(pytest.param(*pair, marks=pytest.mark.full) for pair in (
+        ("reset", "connection reset"), ("stall", "timeout"),
         ("http_503", "http 503"), ("http_500", "http 500"), ("malformed_event", "malformed event"),
         ("no_usage", "no usage"), ("redirect", "redirect"), ("silent", "timeout"),
         ("endless", "timeout"),
@@ -106,6 +107,7 @@ def test_a_few_failures_are_counted_by_their_kind(
     assert any(f"by {kind}" in text for text in result.measurement_warnings)
 
 
+@pytest.mark.full
 def test_many_failures_end_the_run_and_say_which(start: Start) -> None:
     port = start(*QUICK, "--misbehaviour", "http_503", "--every", "3")
     with pytest.raises(BackendError, match=r"requests failed.*http 503: scripted \(Retry-After: 7"):
@@ -118,6 +120,7 @@ def test_a_server_that_fails_every_request_is_not_waited_for(start: Start) -> No
         run(at(port), LOAD | {"ramp_seconds": 60.0, "concurrency": 30})
 
 
+@pytest.mark.full
 def test_a_slow_first_token_and_big_chunks_are_seen(start: Start) -> None:
     port = start(*QUICK, "--misbehaviour", "slow_first_token", "--tokens-per-chunk", "4")
     result = run(at(port), LOAD | {"window_seconds": 2.0})

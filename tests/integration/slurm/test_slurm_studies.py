@@ -75,6 +75,7 @@ def test_runs_are_jobs_on_both_nodes_with_what_they_ask_for(
     assert left == ["jobs", "name", "submitit"], "files of runs that went well are not kept"
 
 
+@pytest.mark.full
 def test_two_runs_never_share_a_node(tmp_path: Path, study: Study, cluster: Cluster) -> None:
     (seen := tmp_path / "seen").mkdir()
     content = study(
@@ -110,6 +111,7 @@ def test_what_slurm_refuses_ends_the_study_with_its_words(tmp_path: Path, study:
         run_study(study(slurm={"partition": "nowhere"}), output_dir=tmp_path)
 
 
+@pytest.mark.full
 def test_an_interrupt_leaves_no_job(tmp_path: Path, study: Study, cluster: Cluster) -> None:
     (seen := tmp_path / "seen").mkdir()
     content = study(
@@ -127,6 +129,7 @@ def test_an_interrupt_leaves_no_job(tmp_path: Path, study: Study, cluster: Clust
     assert {entry.status for entry in manifest.runs()} == {"interrupted"}
 
 
+@pytest.mark.full
 def test_the_death_of_the_head_loses_nothing(
     tmp_path: Path, study: Study, cluster: Cluster
 ) -> None:
@@ -167,6 +170,7 @@ def running(tmp_path: Path) -> list[str]:
     return [e.run_id for e in entries if e.status == "running" and e.run_id]
 
 
+@pytest.mark.full
 def test_a_job_that_nobody_noted_is_ended(tmp_path: Path, study: Study, cluster: Cluster) -> None:
     """The head died between sbatch and its note: the job is still in the queue, or runs."""
     (seen := tmp_path / "seen").mkdir()
@@ -242,6 +246,7 @@ def test_a_run_whose_node_is_lost_is_tried_again_on_another_one(
         until(lambda: cluster.ask("sinfo", "-h", "-t", "idle", "-o", "%D") == "2")
 
 
+@pytest.mark.full
 def test_an_interrupt_leaves_the_jobs_where_that_is_asked_for(
     tmp_path: Path, study: Study, cluster: Cluster
 ) -> None:

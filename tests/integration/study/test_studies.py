@@ -120,7 +120,7 @@ def test_the_ways_to_die(study: Study, tmp_path: Path, action: str, kind: str, t
         assert "studious_plugin.py" in json.loads(path.read_text())["traceback"]
 
 
-@pytest.mark.parametrize("action", ["hang", "hang_in_c"])
+@pytest.mark.parametrize("action", [pytest.param("hang", marks=pytest.mark.full), "hang_in_c"])
 def test_what_takes_too_long_is_killed_with_all_that_it_started(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:

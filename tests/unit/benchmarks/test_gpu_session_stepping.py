@@ -88,6 +88,7 @@ def test_steps_that_go_well_share_one_worker_and_see_what_came_before(bench: Ben
     assert bench.starts == 1
 
 
+@pytest.mark.full
 def test_a_step_that_hangs_is_cut_with_what_it_had_noted(bench: Bench) -> None:
     # The first step has started the worker, so that two seconds are the hanging one's alone.
     statuses = bench.run(step("fine"), step("hangs", planned_s=2.0), step("reads"))

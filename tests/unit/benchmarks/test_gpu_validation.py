@@ -211,6 +211,7 @@ def test_without_a_second_method_the_cross_check_is_not_run(bench: Small) -> Non
     assert "no second method" in section.remark
 
 
+@pytest.mark.full
 def test_the_share_of_prefill_falls_with_the_output(bench: Small) -> None:
     section = checks.phases(bench(phase_outputs=(2, 8)))
     assert section.verdict is Verdict.HOLDS

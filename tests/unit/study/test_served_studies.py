@@ -35,6 +35,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
     return load_study(folder)
 
 
+@pytest.mark.full
 def test_levels_have_statistics_over_cycles(study: StudyResult) -> None:
     one, four, over = (configuration.load for configuration in study.configurations)
     assert one is not None
@@ -63,6 +64,7 @@ def test_levels_have_statistics_over_cycles(study: StudyResult) -> None:
     assert (one.n_overloaded, over.n_overloaded) == (0, 2)
 
 
+@pytest.mark.full
 def test_they_read_as_a_table(study: StudyResult) -> None:
     block = served_block(study.configurations)
     assert block.table is not None
@@ -72,6 +74,7 @@ def test_they_read_as_a_table(study: StudyResult) -> None:
     assert any("more was offered than served in 2 of 2 cycles" in item for item in block.items)
 
 
+@pytest.mark.full
 def test_they_are_columns_of_a_frame(study: StudyResult) -> None:
     rows = study.to_rows("configuration")
     assert rows[0]["load_time_to_first_token_p50_mean_s"] >= 0.02

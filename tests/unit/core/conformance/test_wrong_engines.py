@@ -98,7 +98,17 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("code", "kind", "message"), WRONG, ids=[w[1].__name__ for w in WRONG])
+# This one waits for ten seconds, in case the other process should end after all.
+PATIENT = [pytest.mark.full]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "message"),
+    [
+        pytest.param(*w, id=w[1].__name__, marks=PATIENT if w[1] is LeavesTheOther else [])
+        for w in WRONG
+    ],
+)
 def test_the_wrong_engine_breaks_its_rule_and_no_other(
     code: str, kind: type[Hosted], message: str
 ) -> None:

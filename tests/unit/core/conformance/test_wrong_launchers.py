@@ -364,7 +364,7 @@ def test_the_wrong_launcher_breaks_its_rule_and_no_other(wrong: Wrong) -> None:
     assert list(failed) == [wrong.code], failed
 
 
-@pytest.mark.parametrize("kind", [Right, Known])
+@pytest.mark.parametrize("kind", [Right, pytest.param(Known, marks=pytest.mark.full)])
 def test_the_right_launcher_breaks_none(kind: type[Launcher]) -> None:
     outcomes = run_contract(contract(kind))
     assert {code: o.message for code, o in outcomes.items() if o.state == "failed"} == {}
