@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable
 
@@ -56,6 +57,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of later garbage collections what was imported and collected.
+
+    The harness collects garbage before each window, and hundreds of tests have one: looking through
+    600,000 objects, of torch and of pytest, took 0.6 s each time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
