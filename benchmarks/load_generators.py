@@ -141,7 +141,7 @@ class Client:
     def ended(self, command: list[Any], environment: dict[str, str]) -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise RuntimeError(f"{command}: {done.stderr[-3000:]}")
+            raise RuntimeError(f"{command}: {(done.stdout + done.stderr)[-3000:]}")
 
 
 class Llem(Client):
