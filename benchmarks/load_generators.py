@@ -74,6 +74,8 @@ class Seen:
 
 def main() -> None:
     options = _options()
+    # Told to end, it still ends the server that it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
