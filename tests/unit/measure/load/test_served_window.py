@@ -107,6 +107,7 @@ def test_an_open_load_above_the_capacity_is_recognised(with_plugins: Within) -> 
     assert served.offered_requests_per_second == pytest.approx(120, rel=0.05)
     assert served.achieved_requests_per_second < 70
     assert served.backlog_end > served.backlog_start + 50
+    assert served.n_sent < 120 * (0.5 + 2.0) + 30, "nothing more once the window has closed"
     assert any("More was offered than served" in text for text in result.measurement_warnings)
     # Latency counts from when a request was due, and so grows with the backlog.
     assert result.end_to_end_latency is not None

@@ -29,13 +29,12 @@ from llem_core.measure.load.observed import Interval, ObservedLoad, records, ser
 from llem_core.measure.load.ramp import Ramp
 from llem_core.measure.load.record import LoadRecord
 from llem_core.measure.load.source import source_of
+from llem_core.measure.load.steady import backlog_grew
 from llem_core.measure.result.observations import used_devices
 from llem_core.results.process import ProcessResult
 
 _METER_POLL_S = 0.002
 _GRACE_S = 60.0
-_GREW = 1.5
-_GREW_LEAST = 8
 
 
 class LoadEngine(LocalEngine):
@@ -132,12 +131,12 @@ class LoadEngine(LocalEngine):
                 self._started_s = driver.start()
             driver.drive(_until_done(opening))
             opened_s, cpu_s = self._clock(), time.process_time()
-            before = driver.in_flight
+            before = driver.in_flight, len(driver.flights)
             closes_s = None if length_s is None else opened_s + length_s * self._load.windows
             driver.drive(self._until(closes_s))
             closed_s = self._clock()
             self._cpu_s = time.process_time() - cpu_s
-            self._grew = driver.in_flight > _GREW * before + _GREW_LEAST
+            self._grew = backlog_grew(driver.in_flight - before[0], len(driver.flights) - before[1])
             closing = thread.submit(meter.end, Phase.MEASURE)
             driver.drive(_until_done(closing))
             reading = closing.result()

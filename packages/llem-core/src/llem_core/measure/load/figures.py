@@ -14,7 +14,7 @@ from llem_core.measure.load.attribution import HOW
 from llem_core.measure.load.driver import Flight
 from llem_core.measure.load.observed import Interval, ObservedLoad, failure
 from llem_core.measure.load.record import LoadRecord
-from llem_core.measure.load.steady import evidence, n_points
+from llem_core.measure.load.steady import backlog_grew, evidence, mean_by_third, n_points
 from llem_core.measure.result.flops import FlopsEstimator
 from llem_core.measure.result.timeseries import thermal_record
 from llem_core.results.aggregate import Aggregate, latencies
@@ -24,8 +24,6 @@ from llem_core.results.model import FlopsResult
 from llem_core.results.process import ProcessResult, RequestRecord
 
 _SHORTEST_JUDGED_S = 2.0
-_BACKLOG_SHARE = 0.1
-_BACKLOG_LEAST = 4
 
 
 def aggregate_load(record: LoadRecord, process: ProcessResult) -> Aggregate:
@@ -186,13 +184,12 @@ def _evidence(observed: ObservedLoad, window: Interval) -> SteadyEvidence | None
 
 def _overloaded(observed: ObservedLoad, window: Interval, growth: int, n_due: int) -> bool:
     """Whether the backlog grew by more than chance, and through all of the window."""
-    if growth < max(_BACKLOG_LEAST, _BACKLOG_SHARE * n_due):
+    if not backlog_grew(growth, n_due):
         return False
     points = observed.points(window, n_points(window.duration_s))
     backlog = [p.requests_in_flight + p.requests_waiting for p in points]
-    third = max(1, len(backlog) // 3)
-    means = [statistics.fmean(backlog[i * third : (i + 1) * third]) for i in range(3)]
-    return means[0] < means[1] < means[2]
+    first, second, last = mean_by_third(backlog)
+    return first < second < last
 
 
 def _goodness(

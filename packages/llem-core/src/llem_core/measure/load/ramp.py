@@ -11,13 +11,14 @@ from typing import Literal
 
 from llem_core.contracts.serving import Chunk
 from llem_core.measure.load.driver import Flight, LoadDriver
+from llem_core.measure.load.steady import mean_by_third
 
 TICK_S = 0.25
 _SHORTEST_S = 2.0
 _LONGEST_S = 60.0
 _GROWING_S = 15.0
 _FIRST_S = 1.0
-_FEWEST = 8
+_FEWEST = 24
 _MORE = 1.5
 _SAME = 0.10
 _STANDARD_ERRORS = 2.0
@@ -116,14 +117,10 @@ class Ramp:
 
     def _grows(self) -> bool:
         """Whether requests in flight have become more through all of the time so far."""
-        third = len(self._rows) // 3
-        if self.slots is not None or third < _FEWEST or not self.driver.n_over:
+        if self.slots is not None or len(self._rows) < _FEWEST or not self.driver.n_over:
             return False
-        means = [
-            statistics.fmean(in_flight for _, in_flight, _ in self._rows[i * third :][:third])
-            for i in range(3)
-        ]
-        return means[1] > _MORE * means[0] and means[2] > means[1] + (_MORE - 1) * means[0]
+        first, second, last = mean_by_third([in_flight for _, in_flight, _ in self._rows])
+        return second > _MORE * first and last > second + (_MORE - 1) * first
 
 
 def _same(values: Sequence[float]) -> bool:

@@ -13,6 +13,8 @@ _MOST_POINTS = 60
 DRIFT = 0.05
 """Difference of the halves' means, over their mean, that is no drift."""
 _P = 0.05
+_BACKLOG_SHARE = 0.1
+_BACKLOG_LEAST = 4
 
 
 def n_points(duration_s: float) -> int:
@@ -41,6 +43,23 @@ def evidence(
         requests_in_flight=first,
         output_tokens_per_second=second,
     )
+
+
+def backlog_grew(growth: int, n_due: int) -> bool:
+    """Whether a backlog grew by more than chance explains.
+
+    Args:
+        growth: requests that were due and not over, at a window's end less at its beginning.
+        n_due: requests that were due in it.
+    """
+    return growth >= max(_BACKLOG_LEAST, _BACKLOG_SHARE * n_due)
+
+
+def mean_by_third(series: Sequence[float]) -> tuple[float, float, float]:
+    """Means of the first, the second and the last third of three values or more."""
+    third = len(series) // 3
+    first, second, last = (statistics.fmean(series[i * third :][:third]) for i in range(3))
+    return first, second, last
 
 
 def _judge(series: Sequence[float]) -> SeriesEvidence:
