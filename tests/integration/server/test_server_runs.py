@@ -128,6 +128,7 @@ def test_a_slow_first_token_and_big_chunks_are_seen(start: Start) -> None:
     assert result.time_to_first_token.p50_s > 0.35
     assert result.load is not None
     assert result.load.tokens_per_chunk == pytest.approx(4.0)
+    assert result.load.tokens_without_times == 0, "each chunk says how many there are so far"
     assert any("share a time" in text for text in result.measurement_warnings)
 
 

@@ -158,6 +158,11 @@ class ScriptedHttpServer:
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
+        prompt = asked.get("prompt") or asked["messages"][0]["content"]
+        n_in = len(prompt) if isinstance(prompt, list) else len(str(prompt).split())
+        # As vLLM and SGLang do where they are asked to.
+        options = asked.get("stream_options") or {}
+        counts = bool(options.get("continuous_usage_stats")) and how != "no_usage"
         limit = 10**9 if how == "endless" else int(asked["max_tokens"])
         due_s = time.monotonic() + self._first_token_s * (20 if how == "slow_first_token" else 1)
         done = 0
@@ -170,12 +175,11 @@ class ScriptedHttpServer:
                 await asyncio.sleep(3600)
             if how == "malformed_event" and done:
                 _event(writer, b"data: {broken\n\n")
-            self._token(writer, chat, size, number)
             done += size
+            usage = {"prompt_tokens": n_in, "completion_tokens": done}
+            self._token(writer, chat, size, number, {"usage": usage} if counts else {})
             due_s += self._token_s * size
             await writer.drain()
-        prompt = asked.get("prompt") or asked["messages"][0]["content"]
-        n_in = len(prompt) if isinstance(prompt, list) else len(str(prompt).split())
         end = {"text": "", "delta": {}, "index": 0, "finish_reason": "length"}
         _event(writer, _data({"choices": [end]}))
         if how != "no_usage":
@@ -188,12 +192,19 @@ class ScriptedHttpServer:
                 file.writelines(self._rows)
             self._rows.clear()
 
-    def _token(self, writer: asyncio.StreamWriter, chat: bool, size: int, number: int) -> None:
+    def _token(
+        self,
+        writer: asyncio.StreamWriter,
+        chat: bool,
+        size: int,
+        number: int,
+        more: dict[str, Any],
+    ) -> None:
         now_s = time.monotonic()
         text = f" {now_s:.6f}" * size
         self._n_tokens += size
         part = {"delta": {"content": text}} if chat else {"text": text}
-        _event(writer, _data({"choices": [{**part, "index": 0, "finish_reason": None}]}))
+        _event(writer, _data({"choices": [{**part, "index": 0, "finish_reason": None}], **more}))
         if self._log is not None:
             self._rows.append(json.dumps({"request": number, "time_s": now_s, "n": size}) + "\n")
 
