@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow.parquet as pq
 import pytest
@@ -316,6 +317,27 @@ class FaultyStudy:
         assert not list(directory.glob("**/.*.tmp"))
 
 
+class Enough(Protocol):
+    """Knows whether there were as many faults as are wanted."""
+
+    @property
+    def enough(self) -> bool: ...
+
+
+def until_enough(tally: Enough, study: Callable[[int], None]) -> None:
+    """Go through studies by their number, some at a time, until there were faults enough."""
+    threads = (os.cpu_count() or 1) + 1
+
+    def worker(first: int) -> None:
+        for number in itertools.count(first, threads):
+            if tally.enough:
+                return
+            study(number)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(worker, range(threads)))
+
+
 @pytest.mark.parametrize("studies", [1, pytest.param(len(OUTSIDE), marks=pytest.mark.full)])
 def test_each_kind_of_fault_once(tmp_path: Path, tell: Callable[[str], None], studies: int) -> None:
     """All kinds are shared out among as many studies as there are faults from outside."""
@@ -355,21 +377,16 @@ def test_whatever_dies_a_study_comes_to_its_end(
         site.mkdir()
         install(site)
 
-        def worker(first: int) -> None:
-            number = first
-            while not tally.enough:
-                root = Path(folder) / f"study-{number}"
-                (root / "disk").mkdir(parents=True)
-                with small_disk(root / "disk") as mounted:
-                    FaultyStudy(root, site, seed * 1000 + number, tally, disk=mounted).run()
-                shutil.rmtree(root)
-                tally.studies += 1
-                tally.tmpfs = tally.tmpfs or mounted
-                number += threads
+        def study(number: int) -> None:
+            root = Path(folder) / f"study-{number}"
+            (root / "disk").mkdir(parents=True)
+            with small_disk(root / "disk") as mounted:
+                FaultyStudy(root, site, seed * 1000 + number, tally, disk=mounted).run()
+            shutil.rmtree(root)
+            tally.studies += 1
+            tally.tmpfs = tally.tmpfs or mounted
 
-        threads = (os.cpu_count() or 1) + 1
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(worker, range(threads)))
+        until_enough(tally, study)
     full = "a small tmpfs" if tally.tmpfs else "a quota on file size (no tmpfs can be mounted)"
     tell(
         f"{tally.inflicted.total()} faults (seed {seed}) in {tally.studies} studies and "

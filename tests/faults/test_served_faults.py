@@ -23,7 +23,6 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ from llem_core.study.record.folders import is_intact
 from llem_core.study.record.manifest import ManifestEntry, StudyManifest, load_manifest
 from llenergymeasure import ExperimentResult, StudyResult
 
-from tests.faults.test_faults import alive
+from tests.faults.test_faults import alive, until_enough
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
 
@@ -400,20 +399,16 @@ def test_whoever_is_killed_of_server_client_and_study_nothing_is_left_or_torn(
     print(f"seed {seed}")
     tally = Tally(pytestconfig.getoption("served_faults"))
     started_s = time.monotonic()
-    threads = (os.cpu_count() or 1) + 1
     with tempfile.TemporaryDirectory(prefix="llem-served-faults-") as folder:
 
-        def worker(number: int) -> None:
-            while not tally.enough:
-                root, owner = Path(folder) / str(number), OWNERS[number % len(OWNERS)]
-                ServedStudy(root, owner, seed * 1000 + number, tally).run()
-                shutil.rmtree(root)
-                tally.studies[owner] += 1
-                number += threads
+        def study(number: int) -> None:
+            root, owner = Path(folder) / str(number), OWNERS[number % len(OWNERS)]
+            ServedStudy(root, owner, seed * 1000 + number, tally).run()
+            shutil.rmtree(root)
+            tally.studies[owner] += 1
 
         try:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(worker, range(threads)))
+            until_enough(tally, study)
         finally:
             tell(f"seed {seed}, {time.monotonic() - started_s:.0f} s: {tally.describe()}")
     assert tally.killed.total() >= tally.wanted
