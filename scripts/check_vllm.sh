@@ -13,12 +13,12 @@ MYPYPATH=packages/llem-vllm/src:packages/llem-core/src "$python" -m mypy \
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
 # Warnings of vLLM and of what it imports are not ours to mend. A process for each file: vLLM and what
-# it imports change the process that they are loaded into. An engine's start takes a minute on a slow disk.
+# it imports change the process that they are loaded into.
 for file in tests/vllm/test_*.py; do
     [ "$file" != tests/vllm/test_study.py ] || continue
-    "$python" -m pytest -n 0 -rs -W ignore -p no:cacheprovider --timeout 1200 "$file" | tee -a "$report"
+    "$python" -m pytest -n 0 -rs -W ignore -p no:cacheprovider "$file" | tee -a "$report"
 done
 # Where vLLM cannot run the tests skip with a reason; here that is a failure.
 if grep -q '^SKIPPED.*vLLM is not installed' "$report"; then exit 1; fi
 # transformers here, vLLM there, in one study.
-LLEM_VLLM_PYTHON=$python uv run --locked pytest -n 0 -rs --timeout 1200 tests/vllm/test_study.py
+LLEM_VLLM_PYTHON=$python uv run --locked pytest -n 0 -rs tests/vllm/test_study.py

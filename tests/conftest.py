@@ -62,8 +62,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish() -> None:
     """Leave out of later garbage collections what was imported and collected.
 
-    The harness collects garbage before each window, and hundreds of tests have one: looking through
-    600,000 objects, of torch and of pytest, took 0.6 s each time.
+    The harness collects garbage before each window, and hundreds of tests have one: each would look
+    through all of torch and of pytest.
     """
     gc.collect()
     gc.freeze()

@@ -49,7 +49,6 @@ def test_text_blocks_hide_no_commands(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", WITH_CODE)
-@pytest.mark.timeout(600)
 def test_the_blocks_run(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     workspace = uses_workspace(page)
     variables = environment(tmp_path, workspace=workspace)
