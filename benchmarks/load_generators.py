@@ -3,8 +3,10 @@
 A closed load of 16 requests in flight, 64 tokens in and 64 out, of a small Llama with random
 weights. Both are whole processes. The CPU time of a client per 1,000 streamed tokens is the slope
 between a short and a long run, so that neither its imports nor its end count; the tokens are those
-of the server's own counter. Needs an environment with vLLM (``scripts/vllm_env.sh`` makes one): run
-with ``uv run python benchmarks/load_generators.py $(bash scripts/vllm_env.sh) [--rounds N]``.
+of the server's own counter. Clients have a core of their own: on the server's, the client that
+computes more would be the one that sees a slower server. Needs an environment with vLLM
+(``scripts/vllm_env.sh`` makes one): run with
+``uv run python benchmarks/load_generators.py $(bash scripts/vllm_env.sh) [--rounds N]``.
 With ``--aiperf PATH``, AIPerf's command in an environment of its own, it is a second reference.
 """
 
@@ -70,6 +72,7 @@ class Seen:
     latencies_ms: dict[str, float]
     cpu_s: float
     streamed_tokens: float
+    input_tokens_each: float
 
 
 def main() -> None:
@@ -111,6 +114,7 @@ def print_table(
     def line(name: str, bar: str, figure: Any) -> None:
         report(name, [figure(*pair) for pair in ours], [figure(*pair) for pair in theirs], bar)
 
+    line("input tokens a request", "1", lambda _, long: long.input_tokens_each)
     line("output tokens/s", ">= 0.98", lambda _, long: long.tokens_per_second)
     for latency in ("ttft", "itl", "tpot", "e2e"):
         line(f"median {latency} (ms)", "0.95 to 1.05",
@@ -130,12 +134,15 @@ class Client:
         self.rate = 30.0  # requests/s, a guess until the first run
 
     def __call__(self, seconds: float) -> Seen:
-        tokens = generated(self.url)
+        counted = counters(self.url)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         tokens_per_second, latencies_ms = self.run(seconds)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return Seen(tokens_per_second, latencies_ms, cpu_s, generated(self.url) - tokens)
+        prompt, generation, requests = (
+            after - before for before, after in zip(counted, counters(self.url), strict=True)
+        )
+        return Seen(tokens_per_second, latencies_ms, cpu_s, generation, prompt / requests)
 
     def run(self, seconds: float) -> tuple[float, dict[str, float]]:
         raise NotImplementedError
@@ -228,14 +235,15 @@ class AiPerf(Client):
         return result["output_token_throughput"]["avg"], latencies
 
 
-def generated(url: str) -> float:
-    """Tokens that the server says it has generated so far."""
+def counters(url: str) -> list[float]:
+    """Input tokens, output tokens and requests that the server says are behind it."""
     with urllib.request.urlopen(f"{url}/metrics") as answer:
         text = answer.read().decode()
-    return sum(
-        float(value)
-        for value in re.findall(r"^vllm:generation_tokens_total\{.*\} (\S+)$", text, re.MULTILINE)
-    )
+    names = ("prompt_tokens", "generation_tokens", "request_success")
+    return [
+        sum(map(float, re.findall(rf"^vllm:{name}_total\{{.*\}} (\S+)$", text, re.MULTILINE)))
+        for name in names
+    ]
 
 
 @contextlib.contextmanager
@@ -250,9 +258,13 @@ def server(python: str, model: Path, environment: dict[str, str], log: Path) -> 
         "--host", "127.0.0.1", "--port", str(port),
     ]  # fmt: skip
     with log.open("w") as out:
+        cores = sorted(os.sched_getaffinity(0))
         process = subprocess.Popen(
-            command, env=environment, stdout=out, stderr=out, start_new_session=True
-        )
+            ["taskset", "--cpu-list", ",".join(map(str, cores[:-1] or cores)), *command],
+            env={**environment, "VLLM_CPU_OMP_THREADS_BIND": "nobind"},
+            stdout=out, stderr=out, start_new_session=True,
+        )  # fmt: skip
+        os.sched_setaffinity(0, cores[-1:])
     url = f"http://127.0.0.1:{port}"
     try:
         end_s = time.monotonic() + 180

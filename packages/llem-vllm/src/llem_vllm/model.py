@@ -118,12 +118,12 @@ def model_facts(config: Any, *, speculative: bool, lora: bool) -> ModelFacts:
             model: Any = AutoModelForCausalLM.from_config(config)
     except (ValueError, KeyError, AttributeError, ImportError):
         return ModelFacts()
-    doubts = []
+    uncounted = []
     if speculative:
-        doubts.append("tokens that were proposed and not accepted, and what proposed them")
+        uncounted.append("tokens that were proposed and not accepted, and what proposed them")
     if lora:
-        doubts.append("the adapter")
-    found = read_compute(model, not_counted=doubts, projects_every_prompt_position=False)
+        uncounted.append("the adapter")
+    found = read_compute(model, not_counted=uncounted, projects_every_prompt_position=False)
     return ModelFacts(
         int(model.num_parameters()), found.parameters, found.active_parameters, found.shape
     )

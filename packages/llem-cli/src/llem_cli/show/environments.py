@@ -64,7 +64,7 @@ def _environments(file: str | None) -> dict[str, EnvironmentConfig]:
 
 
 def _described(name: str, config: EnvironmentConfig) -> dict[str, Any]:
-    place = {"name": name, "place": config.told}
+    place = {"name": name, "place": config.description}
     try:
         found, available = look(name, config)
     except PreFlightError as error:
@@ -76,7 +76,7 @@ def _facts(found: Description, available: dict[str, Any]) -> dict[str, Any]:
     return {
         "python": found.python,
         "llem_core": found.llem_core,
-        "plugins": list(dict.fromkeys(plugin.told for plugin in found.plugins)),
+        "plugins": list(dict.fromkeys(plugin.description for plugin in found.plugins)),
         "backends": [
             {"name": each.name, "owner": each.owner, **available[each.name]}
             for each in found.backends.values()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -17,9 +17,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from llem_core.contracts.config import Section, StrictModel
-from llem_core.contracts.messages import Resources
 from llem_core.plugins import plugins
 from llem_core.text import nearest
+
+if TYPE_CHECKING:
+    from llem_core.contracts.messages import Resources
 
 CycleOrder = Literal["sequential", "interleaved", "shuffled"]
 DEFAULT_LAUNCHER = "local"
@@ -150,6 +152,8 @@ class ExecutionConfig(StrictModel):
     @property
     def asked_resources(self) -> Resources:
         """What each run asks of the launcher, its time limit among it."""
+        from llem_core.contracts.messages import Resources
+
         asked = self.resources
         gib = asked.memory_gib
         return Resources(

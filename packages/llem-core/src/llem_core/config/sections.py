@@ -17,7 +17,7 @@ from llem_core.elsewhere.offer import offer, section_in
 from llem_core.errors import PluginError
 from llem_core.plugins import plugins
 from llem_core.plugins.discover import DISABLE_VARIABLE
-from llem_core.plugins.problems import told
+from llem_core.plugins.problems import describe
 from llem_core.plugins.registry import DISTRIBUTIONS
 from llem_core.text import nearest
 
@@ -121,7 +121,7 @@ def bind(marked: Any) -> Section:
     except (PydanticUserError, PydanticUndefinedAnnotation) as error:
         raise PluginError(
             f"the section {marked.name!r} cannot be used, by a mistake of the plugin that owns it "
-            f"({told(error)}); tell its author, or turn it off with {DISABLE_VARIABLE}"
+            f"({describe(error)}); tell its author, or turn it off with {DISABLE_VARIABLE}"
         ) from error
 
 

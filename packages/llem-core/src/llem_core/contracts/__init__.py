@@ -6,6 +6,8 @@ each with a whole working example, ``section`` the base of a plugin's configurat
 how a study gives its experiments their processes, ``messages`` what passes between them.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from llem_core.contracts.backend import (
     Backend,
     BackendSpec,
@@ -20,15 +22,6 @@ from llem_core.contracts.compute import AttentionShape, ComputeShape
 from llem_core.contracts.config import BackendSection, DecoderConfig, LoRAConfig, Section
 from llem_core.contracts.hookspecs import CONTRACT_VERSION, Availability, hookimpl
 from llem_core.contracts.launcher import Launcher, LauncherSpec, Running, RunState
-from llem_core.contracts.messages import (
-    LaunchFailure,
-    LaunchResult,
-    LaunchSuccess,
-    LaunchTask,
-    Resources,
-    decode,
-    encode,
-)
 from llem_core.contracts.sampler import (
     DomainKind,
     DomainReading,
@@ -57,8 +50,19 @@ from llem_core.contracts.workload import (
     RequestOutput,
     Workload,
 )
-from llem_core.events import Event
 from llem_core.files import write_atomically
+
+if TYPE_CHECKING:
+    from llem_core.contracts.messages import (
+        LaunchFailure,
+        LaunchResult,
+        LaunchSuccess,
+        LaunchTask,
+        Resources,
+        decode,
+        encode,
+    )
+    from llem_core.events import Event
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -120,3 +124,18 @@ __all__ = [
     "user_data_folder",
     "write_atomically",
 ]
+
+_MESSAGES = frozenset({"LaunchFailure", "LaunchResult", "LaunchSuccess", "LaunchTask", "Resources"})
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when asked for: a command that starts no run does without them.
+    if name == "Event":
+        from llem_core import events
+
+        return events.Event
+    if name in _MESSAGES | {"decode", "encode"}:
+        from llem_core.contracts import messages
+
+        return getattr(messages, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

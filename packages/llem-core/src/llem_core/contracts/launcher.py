@@ -6,11 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from llem_core.contracts.config import Section
 from llem_core.contracts.hookspecs import Availability
-from llem_core.contracts.messages import LaunchResult, LaunchTask
-from llem_core.events import Event
+
+if TYPE_CHECKING:
+    from llem_core.contracts.messages import LaunchResult, LaunchTask
+    from llem_core.events import Event
 
 
 class RunState(StrEnum):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from llem_core.contracts.config import Section
 from llem_core.contracts.sampler import PowerSample
-from llem_core.events import RunStatus
 
 if TYPE_CHECKING:
+    from llem_core.events import RunStatus
     from llem_core.results.experiment import ExperimentResult
     from llem_core.results.process import ProcessResult
     from llem_core.results.study import StudyResult

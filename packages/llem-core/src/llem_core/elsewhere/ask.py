@@ -339,7 +339,7 @@ def _pip(config: EnvironmentConfig) -> str:
 
 def unusable(name: str, config: EnvironmentConfig, why: str) -> PreFlightError:
     """The error of an environment that cannot be used."""
-    return PreFlightError(f"the environment {name!r} ({config.told}) cannot be used: {why}")
+    return PreFlightError(f"the environment {name!r} ({config.description}) cannot be used: {why}")
 
 
 def _tail(text: bytes) -> str:

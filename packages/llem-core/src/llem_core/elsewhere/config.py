@@ -143,6 +143,6 @@ class EnvironmentConfig(StrictModel):
         return tuple(map(Mount.read, self.mounts))
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What it is, for a message."""
         return f"{self.engine} image {self.image}" if self.image is not None else str(self.python)

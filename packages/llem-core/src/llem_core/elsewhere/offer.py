@@ -88,8 +88,8 @@ def not_in_environment(backend: str, environment: str = "") -> str:
     there = ", ".join(plugins().offers(name)) or "none"
     wanted = DISTRIBUTIONS.get(backend, "the distribution that has it")
     return (
-        f"the environment {name!r} ({config.told}) has no backend {backend!r}; its backends: "
-        f"{there}; install {wanted} there"
+        f"the environment {name!r} ({config.description}) has no backend {backend!r}; its "
+        f"backends: {there}; install {wanted} there"
     )
 
 
@@ -108,8 +108,8 @@ def _spec(name: str, config: EnvironmentConfig, found: BackendDescription) -> Ba
     def create(workload: Workload) -> Backend:
         del workload
         raise PluginError(
-            f"the backend {found.name!r} is installed in the environment {name!r} ({config.told}) "
-            "and not here; an experiment with it runs there"
+            f"the backend {found.name!r} is installed in the environment {name!r} "
+            f"({config.description}) and not here; an experiment with it runs there"
         )
 
     def check(workload: Workload) -> CheckReport:

@@ -25,7 +25,7 @@ class PluginVersion(BaseModel):
     version: str | None
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """Its distribution and version."""
         return f"{self.distribution or self.name} {self.version or ''}".rstrip()
 

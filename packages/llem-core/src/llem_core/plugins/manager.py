@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -25,18 +25,6 @@ from llem_core.contracts.service import StudyService
 from llem_core.contracts.sink import SinkSpec
 from llem_core.contracts.workload import Workload
 from llem_core.errors import PluginError
-from llem_core.events import (
-    Event,
-    ExperimentFailed,
-    ExperimentFinished,
-    ExperimentStarted,
-    Listener,
-    PhaseChanged,
-    PluginFailed,
-    StudyFailed,
-    StudyFinished,
-    StudyStarted,
-)
 from llem_core.plugins.discover import (
     DISABLE_VARIABLE,
     Disabled,
@@ -46,15 +34,18 @@ from llem_core.plugins.discover import (
     origin,
 )
 from llem_core.plugins.problems import (
+    describe,
     oddities,
     other_contract,
-    told,
     unknown_hooks,
     why_not_imported,
     why_not_registered,
     why_unbuildable,
 )
 from llem_core.plugins.registry import Registry
+
+if TYPE_CHECKING:
+    from llem_core.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +310,7 @@ class Plugins:
 
     def _event_problem(self, owner: str, hook: str, error: BaseException) -> None:
         failed = self._plugin(owner)
-        reason = f"it failed in {hook} ({told(error)}); what is measured is not concerned"
+        reason = f"it failed in {hook} ({describe(error)}); what is measured is not concerned"
         problem = PluginProblem(failed.name, failed.distribution, failed.version, reason)
         if problem not in self.event_problems:
             self.event_problems.append(problem)
@@ -362,32 +353,3 @@ def use_plugins(replacement: Plugins) -> Iterator[Plugins]:
         yield replacement
     finally:
         _current = before
-
-
-_HOOKS = {
-    ExperimentStarted: "llem_experiment_started",
-    PhaseChanged: "llem_experiment_phase_changed",
-    ExperimentFinished: "llem_experiment_finished",
-    ExperimentFailed: "llem_experiment_failed",
-    StudyStarted: "llem_study_started",
-    StudyFinished: "llem_study_finished",
-    StudyFailed: "llem_study_failed",
-}
-
-
-def tell_plugins_and(listener: Listener | None) -> Listener:
-    """A listener that hands every event to the plugins' hooks first, then to ``listener``.
-
-    ``listener`` is also told of plugins that failed at it.
-    """
-
-    def tell(event: Event) -> None:
-        hook = _HOOKS.get(type(event))
-        failed = [] if hook is None else plugins().tell(hook, event)
-        if listener is None:
-            return
-        for problem in failed:
-            listener(PluginFailed(event.config_hash, problem.named, problem.reason))
-        listener(event)
-
-    return tell

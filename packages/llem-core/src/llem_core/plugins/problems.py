@@ -33,7 +33,7 @@ def why_not_imported(point: EntryPoint, error: BaseException) -> str:
             f"its entry point names {point.value}, and there is no {point.attr!r} in that module; "
             "tell its author, or install another version"
         )
-    return f"it does not import: {told(error)}"
+    return f"it does not import: {describe(error)}"
 
 
 def why_not_registered(error: BaseException) -> str:
@@ -42,10 +42,10 @@ def why_not_registered(error: BaseException) -> str:
         return str(error)
     if isinstance(error, pluggy.PluginValidationError):
         return f"one of its hooks does not fit the contract: {_argument(error)}"
-    return f"it does not register: {told(error)}"
+    return f"it does not register: {describe(error)}"
 
 
-def told(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """An exception with what caused it, on one line."""
     parts = [f"{type(each).__name__}: {each}".rstrip(": ") for each in _chain(error)]
     text = ", caused by ".join(" ".join(part.split()) for part in parts)
@@ -89,7 +89,7 @@ def why_unbuildable(section: type[Section] | None) -> str | None:
     try:
         section.model_json_schema()
     except Exception as error:  # noqa: BLE001 - pydantic's errors, and those of a plugin's own code
-        return f"its section {section.__name__} cannot be used: {told(error)}"
+        return f"its section {section.__name__} cannot be used: {describe(error)}"
     return None
 
 
@@ -112,7 +112,7 @@ def ask_availability(
             answer.append(spec.availability())
         # In this thread nothing but the plugin can raise.
         except BaseException as error:  # noqa: BLE001
-            answer.append(Availability(False, f"it failed to tell ({told(error)})"))
+            answer.append(Availability(False, f"it failed to tell ({describe(error)})"))
 
     thread = threading.Thread(target=ask, name=f"llem-ask-{spec.name}", daemon=True)
     printed = io.StringIO()

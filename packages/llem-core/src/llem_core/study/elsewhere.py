@@ -93,7 +93,7 @@ def _asked(
     unseen = [uuid for uuid in gpus if uuid not in answer["gpus"]]
     if unseen:
         raise PreFlightError(
-            f"the environment {name!r} ({environment.told}) does not see the GPU "
+            f"the environment {name!r} ({environment.description}) does not see the GPU "
             f"{', '.join(unseen)} that it is given; see that NVIDIA's container toolkit is "
             "installed and the image can use it (nvidia-smi in a container)"
         )

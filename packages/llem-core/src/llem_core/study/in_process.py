@@ -15,7 +15,7 @@ from llem_core.errors import ExperimentError
 from llem_core.events import Listener
 from llem_core.files import absolute, new_experiment_folder
 from llem_core.measure.harness import measure
-from llem_core.plugins.manager import tell_plugins_and
+from llem_core.plugins.listeners import tell_plugins_and
 from llem_core.results.experiment import ExperimentResult
 from llem_core.results.study import StudyResult
 from llem_core.study.deliver import deliver

@@ -12,7 +12,7 @@ from llem_core.errors import PreFlightError, StudyError
 from llem_core.events import Listener
 from llem_core.files import StudyLock, absolute
 from llem_core.plugins import plugins
-from llem_core.plugins.manager import tell_plugins_and
+from llem_core.plugins.listeners import tell_plugins_and
 from llem_core.plugins.problems import ask_availability
 from llem_core.results.study import StudyResult
 from llem_core.study.interrupts import Interrupts

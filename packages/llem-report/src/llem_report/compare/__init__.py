@@ -3,8 +3,8 @@
 from llem_report.compare.baseline import save_baseline
 from llem_report.compare.compare import Comparison, Question, compare
 from llem_report.compare.read import read_side
+from llem_report.compare.show import as_blocks, as_json, as_markdown
 from llem_report.compare.side import Side
-from llem_report.compare.told import as_blocks, as_json, as_markdown
 
 __all__ = [
     "Comparison",

@@ -105,7 +105,7 @@ def _measure(task: LaunchTask, listener: Listener) -> LaunchSuccess:
     from llem_core.errors import ConfigError, ExperimentError
     from llem_core.measure.baseline.cache import BaselineCache
     from llem_core.measure.harness import measure
-    from llem_core.plugins.manager import tell_plugins_and
+    from llem_core.plugins.listeners import tell_plugins_and
     from llem_core.study.deliver import deliver
 
     try:

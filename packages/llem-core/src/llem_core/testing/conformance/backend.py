@@ -16,7 +16,7 @@ from llem_core.contracts import (
 from llem_core.errors import BackendError, ConfigError, OutOfMemoryError
 from llem_core.measure.drive.served import as_batches
 from llem_core.testing.conformance.backend_life import Life, live
-from llem_core.testing.conformance.rules import breach, rule, skip, told
+from llem_core.testing.conformance.rules import breach, describe, rule, skip
 from llem_core.testing.conformance.section import SectionRules
 from llem_core.testing.conformance.watch import Watched, watch
 
@@ -190,7 +190,7 @@ class BackendLife(SectionRules[BackendSpec]):
         if not isinstance(error, BackendError):
             skip("B6 load-error is broken; mend that first")
         if error.__cause__ is None and error.__context__ is not None:
-            breach(f"the cause of {str(error)!r} is lost: {told(error.__context__)}")
+            breach(f"the cause of {str(error)!r} is lost: {describe(error.__context__)}")
 
     @rule("B8", "check-report", "return a CheckReport; put what is wrong into `problems`.")
     def test_b8_check_report(self) -> None:
@@ -233,7 +233,7 @@ class BackendLife(SectionRules[BackendSpec]):
 def breach_from(what: str, error: BaseException) -> None:
     """A breach that has an exception of the plugin as its cause."""
     try:
-        breach(f"{what}: {told(error)}")
+        breach(f"{what}: {describe(error)}")
     except Exception as found:
         raise found from error
 

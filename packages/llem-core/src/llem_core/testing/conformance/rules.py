@@ -112,7 +112,7 @@ def rule(code: str, title: str, mend: str) -> Callable[[CheckT], CheckT]:
                 raise
             # A plugin is foreign code and may raise anything, SystemExit too.
             except (Exception, SystemExit) as error:
-                raise ContractError(described, told(error)) from error
+                raise ContractError(described, describe(error)) from error
 
         setattr(wrapper, _MARK, described)
         return wrapper  # type: ignore[return-value]
@@ -120,7 +120,7 @@ def rule(code: str, title: str, mend: str) -> Callable[[CheckT], CheckT]:
     return decorate
 
 
-def told(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """Name and message of an exception."""
     return f"{type(error).__name__} was raised: {error}"
 
