@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from llem_core.contracts import Chunk, RequestOutput, ServedRequest
+from pydantic_core import from_json
 
 from llem_server.http import MalformedResponseError, Response
 
@@ -92,7 +93,7 @@ class Answer:
 
     def _event(self, payload: bytes, now_s: float) -> list[Chunk]:
         try:
-            event = json.loads(payload)
+            event = from_json(payload)
             choices = event.get("choices") or ()
             if event.get("error"):
                 self.fail("server error", _message(event["error"]), now_s)
@@ -103,11 +104,10 @@ class Answer:
             text = ""
             for choice in choices:
                 delta = choice.get("delta")
-                parts = (choice.get("text"),) if delta is None else _parts(delta)
-                text += "".join(part for part in parts if part)
+                text += (choice.get("text") if delta is None else _said(delta)) or ""
                 if choice.get("finish_reason") and self._finished_s is None:
                     self._finished_s = now_s
-        except (ValueError, AttributeError, TypeError, RecursionError):
+        except (ValueError, AttributeError, TypeError):
             self.fail("malformed event", f"an event is {payload[:80]!r}", now_s)
             return []
         if not choices:
@@ -178,8 +178,9 @@ class Answer:
         return chunks
 
 
-def _parts(delta: dict[str, Any]) -> tuple[Any, ...]:
-    return delta.get("reasoning_content") or delta.get("reasoning"), delta.get("content")
+def _said(delta: dict[str, Any]) -> Any:
+    reasoning = delta.get("reasoning_content") or delta.get("reasoning") or ""
+    return reasoning + (delta.get("content") or "")
 
 
 def _message(said: Any) -> str:

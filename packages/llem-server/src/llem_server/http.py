@@ -36,10 +36,18 @@ class Response:
         Raises:
             MalformedResponseError: they are no HTTP response.
         """
+        if self._chunked and not self._buffer:  # most often a chunk comes by itself, and whole
+            body, taken = self._chunks(data)
+            self._buffer += data[taken:]
+            return body
         self._buffer += data
         if not self.status and not self._read_head():
             return b""
-        return self._read_chunks() if self._chunked else self._read_plain()
+        if not self._chunked:
+            return self._read_plain()
+        body, taken = self._chunks(self._buffer)
+        del self._buffer[:taken]
+        return body
 
     def end(self) -> bool:
         """The connection was closed; whether that is the response's proper end."""
@@ -87,15 +95,15 @@ class Response:
             self.complete = self._left == 0
         return body
 
-    def _read_chunks(self) -> bytes:
-        found = bytearray()
+    def _chunks(self, data: bytes | bytearray) -> tuple[bytes, int]:
+        """What the whole chunks in ``data`` hold, and how many of its bytes that took."""
+        found, at = [], 0
         while not self.complete:
             if self._left is None:
-                end = self._buffer.find(b"\r\n")
+                end = data.find(b"\r\n", at)
                 if end < 0:
                     break
-                line = bytes(self._buffer[:end])
-                del self._buffer[: end + 2]
+                line, at = bytes(data[at:end]), end + 2
                 if self._in_trailer:
                     self.complete = not line
                     continue
@@ -104,17 +112,17 @@ class Response:
                     raise MalformedResponseError(f"a chunk has {self._left:,} bytes")
                 if self._left == 0:
                     self._left, self._in_trailer = None, True
-                continue
-            if len(self._buffer) < self._left + 2:
+                    continue
+            end = at + self._left
+            if len(data) < end + 2:
                 break
-            found += self._buffer[: self._left]
-            del self._buffer[: self._left + 2]
-            self._left = None
-        return bytes(found)
+            found.append(bytes(data[at:end]))
+            at, self._left = end + 2, None
+        return b"".join(found), at
 
 
 def _chunk_size(line: bytes) -> int:
     try:
-        return int(line.split(b";", 1)[0], 16)
+        return int(line.split(b";", 1)[0] if b";" in line else line, 16)
     except ValueError as error:
         raise MalformedResponseError(f"a chunk begins with {line!r:.40}") from error
