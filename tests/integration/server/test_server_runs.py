@@ -107,6 +107,14 @@ def test_a_few_failures_are_counted_by_their_kind(
     assert any(f"by {kind}" in text for text in result.measurement_warnings)
 
 
+def test_connections_that_the_server_closes_are_not_used_again(start: Start) -> None:
+    port = start(*QUICK, "--misbehaviour", "closes")
+    result = run(at(port))
+    assert result.load is not None
+    assert result.load.failures == {}
+    assert result.n_requests > 8
+
+
 @pytest.mark.full
 def test_many_failures_end_the_run_and_say_which(start: Start) -> None:
     port = start(*QUICK, "--misbehaviour", "http_503", "--every", "3")

@@ -25,18 +25,23 @@ from llem_server.answer import Answer
 _MOST_BYTES = 256 * 1024
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _MOST_IDLE = 1024
-_LONGEST_IDLE_S = 2.0  # servers close idle connections after 5 s and more
+_LONGEST_IDLE_S = 2.0  # servers close idle connections after 5 s and more, most of them
 _CANCELLED = "cancelled"
 
 
 @dataclass(eq=False)
 class _Connection:
-    """A socket, and the request that it carries."""
+    """A socket, and the request that it carries.
+
+    ``idle_since_s`` is when it last had carried a whole answer, ``idle_s`` how long it was idle
+    before the request that it carries now; ``None`` for the first one.
+    """
 
     socket: Any
     answer: Answer | None = None
     left: bytes = b""
     idle_since_s: float = 0.0
+    idle_s: float | None = None
     shaken: bool = True
     connected: bool = False
     mask: int = field(default=_READ)
@@ -62,6 +67,7 @@ class Client:
         self._context = context or (ssl.create_default_context() if address.secure else None)
         self._where = address.reachable()
         self._selector = selectors.DefaultSelector()
+        self._longest_idle_s = _LONGEST_IDLE_S
         self._idle: list[_Connection] = []
         self._busy: dict[int, _Connection] = {}
         self._ready: deque[Arrival] = deque()
@@ -101,10 +107,35 @@ class Client:
         if not self._idle:
             return None
         connection = self._idle.pop()
-        if self._clock() - connection.idle_since_s < _LONGEST_IDLE_S:
+        connection.idle_s = self._clock() - connection.idle_since_s
+        if connection.idle_s < self._longest_idle_s:
             return connection
         self._drop(connection)
         return None
+
+    def _closed_after(self, idle_s: float) -> None:
+        """The server has closed a connection that was idle for so long: use none so late again.
+
+        llama.cpp's closes each one right after its answer, and does not say so.
+        """
+        self._longest_idle_s = min(self._longest_idle_s, idle_s / 2)
+
+    def _send_again(self, connection: _Connection, *, reset: bool = False) -> bool:
+        """Send a request over a new connection, where the server had closed this one before it.
+
+        It had if it closed in an orderly way, after an earlier answer, and nothing came of this
+        one: so it has not begun with it. A reset may be that too, or the server's way to refuse.
+        """
+        answer, idle_s = connection.answer, connection.idle_s
+        if answer is None or idle_s is None or answer.response.begun:
+            return False
+        self._closed_after(idle_s)
+        if reset:
+            return False
+        connection.answer = None
+        self._drop(connection)
+        self._send(answer, None)
+        return True
 
     def _send(self, answer: Answer, connection: _Connection | None) -> None:
         if connection is None:
@@ -142,7 +173,9 @@ class Client:
         except ssl.SSLWantWriteError:
             self._watch(connection, _WRITE)
         except ssl.SSLError as error:
-            self._failed(connection, "tls", getattr(error, "verify_message", "") or str(error))
+            told = getattr(error, "verify_message", "") or str(error)
+            if not isinstance(error, ssl.SSLEOFError) or not self._send_again(connection):
+                self._failed(connection, "tls", told)
         except BlockingIOError:
             pass
         except OSError as error:
@@ -185,11 +218,13 @@ class Client:
             now_s = self._clock()
             answer = connection.answer
             if answer is None:  # an idle connection that the server has closed
+                self._closed_after(now_s - connection.idle_since_s)
                 self._idle = [other for other in self._idle if other is not connection]
                 self._drop(connection)
                 return
             if not data:
-                self._ended(connection, answer, now_s)
+                if not self._send_again(connection):
+                    self._ended(connection, answer, now_s)
                 return
             self._ready.extend(answer.feed(data, now_s))
             if answer.output is not None:
@@ -203,11 +238,10 @@ class Client:
         self._finish(connection)
 
     def _broken(self, connection: _Connection, error: OSError) -> None:
-        answer = connection.answer
-        if answer is None:
+        if connection.answer is None:
             self._idle = [other for other in self._idle if other is not connection]
             self._drop(connection)
-        else:
+        elif not self._send_again(connection, reset=error.errno != errno.EPIPE):
             kind = _KINDS.get(error.errno or 0, "connection failed")
             self._failed(connection, kind, error.strerror or str(error))
 

@@ -30,6 +30,11 @@ class Response:
         self._chunked = False
         self._in_trailer = False
 
+    @property
+    def begun(self) -> bool:
+        """Whether any of it has come."""
+        return bool(self.status or self._buffer)
+
     def feed(self, data: bytes) -> bytes:
         """Take bytes; gives those of the body that are in them.
 

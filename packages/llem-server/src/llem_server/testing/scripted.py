@@ -26,8 +26,10 @@ MISBEHAVIOURS = (
     "silent",
     "redirect",
     "exit",
+    "closes",
 )
-"""What a request may meet; ``none`` is a proper answer."""
+"""What a request may meet; ``none`` is a proper answer, ``closes`` one after which the server
+closes the connection without having said so, as llama.cpp's does."""
 
 
 class ScriptedHttpServer:
@@ -145,6 +147,8 @@ class ScriptedHttpServer:
         else:
             async with self._slots:
                 await self._stream(asked, chat, how, number, writer)
+            if how == "closes":
+                writer.close()
 
     async def _stream(
         self,
