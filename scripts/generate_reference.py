@@ -14,7 +14,7 @@ from pathlib import Path
 import reference_cli
 from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.study import STUDY_KEYS
+from llem_core.config.layers import STUDY_KEYS
 from llem_core.config.user import ElectricityConfig, UserConfig
 from llem_core.contracts.config import BackendSection
 from llem_core.plugins import plugins

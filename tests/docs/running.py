@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
+from llem_core.config.layers import STUDY_KEYS
 from llem_core.config.loader import load_experiment_config
-from llem_core.config.study import STUDY_KEYS
 from llem_core.config.user import load_user_config
 from llenergymeasure import load_study_config
 

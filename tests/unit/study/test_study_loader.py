@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from llem_core.config.experiment import ExperimentConfig
+from llem_core.config.layers import is_study
 from llem_core.config.loader import load_study_config, study_of
-from llem_core.config.study import StudyConfig, is_study
+from llem_core.config.study import StudyConfig
 from llem_core.config.user import UserConfig
 from llem_core.errors import ConfigError
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from llem_core.config.layers import STUDY_KEYS
 from llem_core.config.loader import study_from
 from llem_core.config.schema import experiment_schema, study_schema
-from llem_core.config.study import STUDY_KEYS
 from llem_core.contracts import LauncherSpec, Section
 from llem_core.errors import ConfigError
 from llem_core.plugins import Plugins, use_plugins

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from llem_core.config.layers import merge, nest, parse_assignments
+from llem_core.config.layers import STUDY_KEYS, is_study, merge, nest, parse_assignments
 from llem_core.config.loader import split_limit
 from llem_core.config.sections import DEFAULT_BACKEND
-from llem_core.config.study import STUDY_KEYS, is_study
 from llem_core.config.yaml import Document
 from llem_core.errors import ConfigError
 from llem_core.files import user_path

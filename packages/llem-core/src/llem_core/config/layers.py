@@ -18,6 +18,16 @@ from llem_core.plugins import plugins
 from llem_core.plugins.registry import RESERVED_NAMES
 from llem_core.text import nearest
 
+STUDY_KEYS = frozenset({"name", "base", "sweep", "experiments", "execution", "launcher"})
+"""Keys of a study file that no experiment file has."""
+
+
+def is_study(content: Mapping[str, Any]) -> bool:
+    """Whether a file with this content is a study: it has a key that no experiment has, or a
+    list of backends."""
+    return not STUDY_KEYS.isdisjoint(content) or isinstance(content.get("backend"), list)
+
+
 COMMAND_LINE = "command line"
 VARIABLES = "LLEM_* variables"
 

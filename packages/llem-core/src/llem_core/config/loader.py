@@ -7,15 +7,15 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from llem_core.config.errors import KeyedConfigError, config_error, describe
-from llem_core.config.execution import ExecutionConfig
 from llem_core.config.experiment import ExperimentConfig
 from llem_core.config.layers import (
     COMMAND_LINE,
+    STUDY_KEYS,
     VARIABLES,
     Layer,
     from_environment,
@@ -26,13 +26,16 @@ from llem_core.config.layers import (
     stacked,
 )
 from llem_core.config.sections import DEFAULT_BACKEND
-from llem_core.config.study import STUDY_KEYS, StudyConfig
 from llem_core.config.user import UserConfig, load_user_config
 from llem_core.config.yaml import Document, read_yaml
 from llem_core.errors import ConfigError
 from llem_core.files import user_path
 from llem_core.plugins import plugins
 from llem_core.text import model_name, slug
+
+if TYPE_CHECKING:  # one experiment does without what makes a study
+    from llem_core.config.execution import ExecutionConfig
+    from llem_core.config.study import StudyConfig
 
 QUICKSTART: dict[str, Any] = {
     "model": "shape:tiny-llama",
@@ -185,7 +188,8 @@ def _expanded(
     over: Sequence[Layer] = (),
 ) -> StudyConfig:
     """Expand a study's document and put the study together."""
-    from llem_core.config.sweep.expand import expand  # no experiment needs it
+    from llem_core.config.study import StudyConfig
+    from llem_core.config.sweep.expand import expand
 
     try:
         base = _base(document)
@@ -230,6 +234,8 @@ def split_limit(document: Document) -> tuple[Document, float | None]:
     execution = document.content.get("execution")
     if not isinstance(execution, Mapping) or set(execution) != {"experiment_timeout_seconds"}:
         return document, None
+    from llem_core.config.execution import ExecutionConfig
+
     try:
         checked = ExecutionConfig.model_validate(dict(execution))
     except ValidationError as error:
@@ -242,6 +248,9 @@ def split_limit(document: Document) -> tuple[Document, float | None]:
 
 def study_of(config: ExperimentConfig, execution: ExecutionConfig | None = None) -> StudyConfig:
     """A study of one experiment, named after its model."""
+    from llem_core.config.execution import ExecutionConfig
+    from llem_core.config.study import StudyConfig
+
     return StudyConfig(
         name=folder_name(model_name(config.model)),
         experiments=(config,),

@@ -16,16 +16,6 @@ from llem_core.contracts.config import StrictModel
 from llem_core.elsewhere.config import EnvironmentConfig
 from llem_core.text import short_hash
 
-STUDY_KEYS = frozenset({"name", "base", "sweep", "experiments", "execution", "launcher"})
-"""Keys of a study file that no experiment file has."""
-
-
-def is_study(content: Mapping[str, Any]) -> bool:
-    """Whether a file with this content is a study: it has a key that no experiment has, or a
-    list of backends."""
-    return not STUDY_KEYS.isdisjoint(content) or isinstance(content.get("backend"), list)
-
-
 NAME = re.compile(r"\w[\w.+-]*")
 """What names a study can be part of a folder's name on every system, and needs no quotes."""
 LONGEST_NAME = 100

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +15,8 @@ def cpu_name() -> str:
     for line in _lines("/proc/cpuinfo"):
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
+    import platform  # slow to import, and needed where Linux does not tell
+
     return platform.processor() or platform.machine()
 
 

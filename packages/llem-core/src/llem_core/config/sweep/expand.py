@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from llem_core.config.errors import KeyedConfigError, describe
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.layers import Layer
+from llem_core.config.layers import STUDY_KEYS, Layer
 from llem_core.config.sections import DEFAULT_BACKEND, hint_at
-from llem_core.config.study import STUDY_KEYS, SkippedConfig
+from llem_core.config.study import SkippedConfig
 from llem_core.config.sweep.grammar import Grid, count, known_roots, read_sweep
 from llem_core.config.sweep.labels import Labels
 from llem_core.config.sweep.product import Combination, Layers

@@ -8,8 +8,7 @@ from typing import Any
 
 from llem_core.config.errors import KeyedConfigError
 from llem_core.config.experiment import ExperimentConfig
-from llem_core.config.layers import lift, lift_path
-from llem_core.config.study import STUDY_KEYS
+from llem_core.config.layers import STUDY_KEYS, lift, lift_path
 from llem_core.config.yaml import Location
 from llem_core.plugins import plugins
 
