@@ -1,11 +1,11 @@
 """The load client of llem against ``vllm bench serve``, and AIPerf, on one vLLM server, in turn.
 
-A closed load of 16 requests in flight, 64 tokens in and 64 out, of a small Llama with random
-weights. Both are whole processes. The CPU time of a client per 1,000 streamed tokens is the slope
-between a short and a long run, so that neither its imports nor its end count; the tokens are those
-of the server's own counter. Clients have a core of their own: on the server's, the client that
-computes more would be the one that sees a slower server. Needs an environment with vLLM
-(``scripts/vllm_env.sh`` makes one): run with
+A closed load of 16 requests in flight (``--concurrency``), 64 tokens in and 64 out, of a small
+Llama with random weights. Both are whole processes. The CPU time of a client per 1,000 streamed
+tokens is the slope between a short and a long run, so that neither its imports nor its end count;
+the tokens are those of the server's own counter. Clients have a core of their own: on the server's,
+the client that computes more would be the one that sees a slower server. Needs an environment with
+vLLM (``scripts/vllm_env.sh`` makes one): run with
 ``uv run python benchmarks/load_generators.py $(bash scripts/vllm_env.sh) [--rounds N]``.
 With ``--aiperf PATH``, AIPerf's command in an environment of its own, it is a second reference.
 """
@@ -33,7 +33,6 @@ from typing import Any
 from pairs import heading, report
 
 TOKENS = 64
-CONCURRENCY = 16
 SHORT_S, LONG_S = 8.0, 24.0
 # The distribution of vLLM's CPU build has another name than the one that the command looks for.
 BENCH = (
@@ -87,13 +86,13 @@ def main() -> None:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         with server(options.python, model, environment, Path(folder) / "server.log") as url:
-            place = Path(folder)
+            at = (url, model, Path(folder), options.concurrency)
             clients: dict[str, Client] = {
-                "llem": Llem(url, model, place),
-                "vllm bench serve": Bench(url, model, place, options.python),
+                "llem": Llem(*at),
+                "vllm bench serve": Bench(*at, options.python),
             }
             if options.aiperf:
-                clients["aiperf"] = AiPerf(url, model, place, options.aiperf)
+                clients["aiperf"] = AiPerf(*at, options.aiperf)
             for client in clients.values():
                 client(SHORT_S)
             rounds: dict[str, list[tuple[Seen, Seen]]] = {name: [] for name in clients}
@@ -103,13 +102,16 @@ def main() -> None:
                     rounds[name].append((clients[name](SHORT_S), clients[name](LONG_S)))
     ours = rounds.pop("llem")
     for name, theirs in rounds.items():
-        print_table(name, ours, theirs)
+        print_table(name, options.concurrency, ours, theirs)
 
 
 def print_table(
-    reference: str, ours: list[tuple[Seen, Seen]], theirs: list[tuple[Seen, Seen]]
+    reference: str,
+    concurrency: int,
+    ours: list[tuple[Seen, Seen]],
+    theirs: list[tuple[Seen, Seen]],
 ) -> None:
-    heading(f"closed load of {CONCURRENCY}; the reference is {reference}")
+    heading(f"closed load of {concurrency}; the reference is {reference}")
 
     def line(name: str, bar: str, figure: Any) -> None:
         report(name, [figure(*pair) for pair in ours], [figure(*pair) for pair in theirs], bar)
@@ -129,8 +131,8 @@ def print_table(
 class Client:
     """Runs a load generator of some seconds as a process, and counts what it cost."""
 
-    def __init__(self, url: str, model: Path, folder: Path) -> None:
-        self.url, self.model, self.folder = url, model, folder
+    def __init__(self, url: str, model: Path, folder: Path, concurrency: int) -> None:
+        self.url, self.model, self.folder, self.concurrency = url, model, folder, concurrency
         self.rate = 30.0  # requests/s, a guess until the first run
 
     def __call__(self, seconds: float) -> Seen:
@@ -166,7 +168,7 @@ class Llem(Client):
             "dataset": {"source": "synthetic", "input_tokens": TOKENS, "output_tokens": TOKENS},
             "max_output_tokens": TOKENS,
             "decoder": {"ignore_eos": True},
-            "load": {"mode": "closed", "concurrency": CONCURRENCY, "ramp_seconds": 2.0,
+            "load": {"mode": "closed", "concurrency": self.concurrency, "ramp_seconds": 2.0,
                      "window_seconds": seconds},
             "baseline": {"enabled": False},
             "warmup": {"enabled": False},
@@ -187,8 +189,8 @@ class Llem(Client):
 class Bench(Client):
     """``vllm bench serve`` with as many requests as take the given time."""
 
-    def __init__(self, url: str, model: Path, folder: Path, python: str) -> None:
-        super().__init__(url, model, folder)
+    def __init__(self, url: str, model: Path, folder: Path, concurrency: int, python: str) -> None:
+        super().__init__(url, model, folder, concurrency)
         self.python = python
 
     def run(self, seconds: float) -> tuple[float, dict[str, float]]:
@@ -197,8 +199,8 @@ class Bench(Client):
             self.python, "-c", BENCH, "bench", "serve", "--backend", "openai",
             "--base-url", self.url, "--endpoint", "/v1/completions", "--model", self.model,
             "--dataset-name", "random", "--random-input-len", TOKENS, "--random-output-len", TOKENS,
-            "--num-prompts", max(int(self.rate * seconds), CONCURRENCY * 4),
-            "--max-concurrency", CONCURRENCY, "--ignore-eos", "--disable-tqdm",
+            "--num-prompts", max(int(self.rate * seconds), self.concurrency * 4),
+            "--max-concurrency", self.concurrency, "--ignore-eos", "--disable-tqdm",
             "--percentile-metrics", "ttft,tpot,itl,e2el", "--temperature", 0,
             "--save-result", "--result-dir", self.folder, "--result-filename", written.name,
         ]  # fmt: skip
@@ -213,8 +215,8 @@ class Bench(Client):
 class AiPerf(Client):
     """``aiperf profile`` for the given time."""
 
-    def __init__(self, url: str, model: Path, folder: Path, command: str) -> None:
-        super().__init__(url, model, folder)
+    def __init__(self, url: str, model: Path, folder: Path, concurrency: int, command: str) -> None:
+        super().__init__(url, model, folder, concurrency)
         self.command = command
 
     def run(self, seconds: float) -> tuple[float, dict[str, float]]:
@@ -222,7 +224,7 @@ class AiPerf(Client):
             command = [
                 self.command, "profile", "--model", self.model, "--tokenizer", self.model,
                 "--url", self.url, "--endpoint-type", "completions", "--streaming",
-                "--concurrency", CONCURRENCY, "--benchmark-duration", seconds,
+                "--concurrency", self.concurrency, "--benchmark-duration", seconds,
                 "--isl", TOKENS, "--osl", TOKENS, "--use-server-token-count",
                 "--extra-inputs", "ignore_eos:true",
                 "--ui", "none", "--artifact-dir", output,
@@ -294,6 +296,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("python", help="Python of an environment with vLLM")
     parser.add_argument("--aiperf", help="AIPerf's command, in an environment of its own")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--concurrency", type=int, default=16)
     return parser.parse_args()
 
 

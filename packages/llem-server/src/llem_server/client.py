@@ -26,6 +26,8 @@ _MOST_BYTES = 256 * 1024
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _MOST_IDLE = 1024
 _LONGEST_IDLE_S = 2.0  # servers close idle connections after 5 s and more, most of them
+_TRUSTED_AFTER_S = 1.0
+_MOST_UNTRUSTED = 64
 _CANCELLED = "cancelled"
 
 
@@ -68,6 +70,7 @@ class Client:
         self._where = address.reachable()
         self._selector = selectors.DefaultSelector()
         self._longest_idle_s = _LONGEST_IDLE_S
+        self._trusted = False
         self._idle: list[_Connection] = []
         self._busy: dict[int, _Connection] = {}
         self._ready: deque[Arrival] = deque()
@@ -103,9 +106,18 @@ class Client:
         self._selector.close()
 
     def _reusable(self) -> _Connection | None:
-        """The connection that was used last, unless the server may be about to close it."""
+        """The connection that was used last, unless the server may be about to close it.
+
+        At first none: until one has been open for some time after its answer, the server may be one
+        that closes each. A request that crosses that on its way is answered with a reset, like one
+        that the server refuses.
+        """
         if not self._idle:
             return None
+        if not self._trusted:
+            self._trusted = self._clock() - self._idle[0].idle_since_s > _TRUSTED_AFTER_S
+            if not self._trusted:
+                return None
         connection = self._idle.pop()
         connection.idle_s = self._clock() - connection.idle_since_s
         if connection.idle_s < self._longest_idle_s:
@@ -265,7 +277,8 @@ class Client:
         self._busy.pop(answer.request.index, None)
         self._ready.append(answer.output)
         response = answer.response
-        if response.complete and response.keeps_open and len(self._idle) < _MOST_IDLE:
+        most = _MOST_IDLE if self._trusted else _MOST_UNTRUSTED
+        if response.complete and response.keeps_open and len(self._idle) < most:
             connection.idle_since_s = self._clock()
             self._idle.append(connection)
             self._watch(connection, _READ)

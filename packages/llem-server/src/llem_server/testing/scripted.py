@@ -125,8 +125,9 @@ class ScriptedHttpServer:
     ) -> None:
         number = self._n_requests
         self._n_requests += 1
-        # The first request is the client's own trial.
-        how = self._misbehaviour if number and number % self._every == 0 else "none"
+        # The first request is the client's own trial; a server that closes does so from the start.
+        spared = number == 0 and self._misbehaviour != "closes"
+        how = self._misbehaviour if number % self._every == 0 and not spared else "none"
         if how.startswith("http_"):
             status = int(how[5:])
             _plain(writer, status, {"error": {"message": "scripted"}}, "Retry-After: 7\r\n")
