@@ -65,10 +65,16 @@ LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(sys.argv[1])
 
 @dataclass(frozen=True)
 class Seen:
-    """What one client says of the server, and what it cost."""
+    """What one client says of the server, and what it cost.
+
+    ``latencies_ms`` are medians, and beside them the mean time to first token, as the server knows
+    no median of its own.
+    """
 
     tokens_per_second: float
     latencies_ms: dict[str, float]
+    mean_ttft_ms: float
+    server_mean_ttft_ms: float
     cpu_s: float
     streamed_tokens: float
     input_tokens_each: float
@@ -117,6 +123,8 @@ def print_table(
         report(name, [figure(*pair) for pair in ours], [figure(*pair) for pair in theirs], bar)
 
     line("input tokens a request", "1", lambda _, long: long.input_tokens_each)
+    line("mean ttft by the server's", "1",
+         lambda _, long: long.mean_ttft_ms / long.server_mean_ttft_ms)  # fmt: skip
     line("output tokens/s", ">= 0.98", lambda _, long: long.tokens_per_second)
     for latency in theirs[0][1].latencies_ms:
         line(f"median {latency} (ms)", "0.95 to 1.05",
@@ -138,15 +146,20 @@ class Client:
     def __call__(self, seconds: float) -> Seen:
         counted = counters(self.url)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        tokens_per_second, latencies_ms = self.run(seconds)
+        tokens_per_second, latencies_ms, mean_ttft_ms = self.run(seconds)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        prompt, generation, requests = (
+        prompt, generation, requests, ttft_s, n_ttft = (
             after - before for before, after in zip(counted, counters(self.url), strict=True)
         )
-        return Seen(tokens_per_second, latencies_ms, cpu_s, generation, prompt / requests)
+        server_ms = 1000 * ttft_s / n_ttft
+        return Seen(
+            tokens_per_second, latencies_ms, mean_ttft_ms, server_ms, cpu_s, generation,
+            prompt / requests,
+        )  # fmt: skip
 
-    def run(self, seconds: float) -> tuple[float, dict[str, float]]:
+    def run(self, seconds: float) -> tuple[float, dict[str, float], float]:
+        """Tokens/s, median latencies (ms) and the mean time to first token (ms)."""
         raise NotImplementedError
 
     def ended(self, command: list[Any], environment: dict[str, str]) -> None:
@@ -158,7 +171,7 @@ class Client:
 class Llem(Client):
     """``llem run`` with a closed load."""
 
-    def run(self, seconds: float) -> tuple[float, dict[str, float]]:
+    def run(self, seconds: float) -> tuple[float, dict[str, float], float]:
         file = self.folder / "experiment.yaml"
         content = {
             "model": str(self.model),
@@ -183,7 +196,8 @@ class Llem(Client):
         names = {"ttft": "time_to_first_token", "itl": "inter_token_latency",
                  "tpot": "time_per_output_token", "e2e": "end_to_end_latency"}  # fmt: skip
         latencies = {short: 1000 * result[name]["p50_s"] for short, name in names.items()}
-        return result["output_tokens_per_second"], latencies
+        mean_ms = 1000 * result["time_to_first_token"]["mean_s"]
+        return result["output_tokens_per_second"], latencies, mean_ms
 
 
 class Bench(Client):
@@ -193,7 +207,7 @@ class Bench(Client):
         super().__init__(url, model, folder, concurrency)
         self.python = python
 
-    def run(self, seconds: float) -> tuple[float, dict[str, float]]:
+    def run(self, seconds: float) -> tuple[float, dict[str, float], float]:
         written = self.folder / "bench.json"
         command = [
             self.python, "-c", BENCH, "bench", "serve", "--backend", "openai",
@@ -209,7 +223,7 @@ class Bench(Client):
         self.rate = result["request_throughput"]
         names = {"ttft": "ttft", "itl": "itl", "tpot": "tpot", "e2e": "e2el"}
         latencies = {short: result[f"median_{name}_ms"] for short, name in names.items()}
-        return result["output_throughput"], latencies
+        return result["output_throughput"], latencies, result["mean_ttft_ms"]
 
 
 class AiPerf(Client):
@@ -219,7 +233,7 @@ class AiPerf(Client):
         super().__init__(url, model, folder, concurrency)
         self.command = command
 
-    def run(self, seconds: float) -> tuple[float, dict[str, float]]:
+    def run(self, seconds: float) -> tuple[float, dict[str, float], float]:
         with tempfile.TemporaryDirectory(dir=self.folder) as output:
             command = [
                 self.command, "profile", "--model", self.model, "--tokenizer", self.model,
@@ -238,16 +252,25 @@ class AiPerf(Client):
         names = {"ttft": "time_to_first_token", "tpot": "inter_token_latency",
                  "e2e": "request_latency"}  # fmt: skip
         latencies = {short: result[name]["p50"] for short, name in names.items()}
-        return result["output_token_throughput"]["avg"], latencies
+        mean_ms = result["time_to_first_token"]["avg"]
+        return result["output_token_throughput"]["avg"], latencies, mean_ms
 
 
 def counters(url: str) -> list[float]:
-    """Input tokens, output tokens and requests that the server says are behind it."""
+    """What the server says is behind it.
+
+    Returns:
+        Input tokens, output tokens, requests; the sum of their times to first token (s), and of how
+        many that is.
+    """
     with urllib.request.urlopen(f"{url}/metrics") as answer:
         text = answer.read().decode()
-    names = ("prompt_tokens", "generation_tokens", "request_success")
+    names = (
+        *("prompt_tokens_total", "generation_tokens_total", "request_success_total"),
+        *("time_to_first_token_seconds_sum", "time_to_first_token_seconds_count"),
+    )
     return [
-        sum(map(float, re.findall(rf"^vllm:{name}_total\{{.*\}} (\S+)$", text, re.MULTILINE)))
+        sum(map(float, re.findall(rf"^vllm:{name}\{{.*\}} (\S+)$", text, re.MULTILINE)))
         for name in names
     ]
 

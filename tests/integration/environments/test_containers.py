@@ -68,8 +68,8 @@ def docker(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def containers() -> list[str]:
-    return docker("ps", "--all", "--format", "{{.Names}}").split()
+def containers(*which: str) -> list[str]:
+    return docker("ps", *(which or ["--all"]), "--format", "{{.Names}}").split()
 
 
 def test_an_experiment_runs_in_a_container_and_its_image_is_told(
@@ -158,13 +158,17 @@ def test_a_container_that_is_killed_is_that_runs_failure(
         f"result = run_study({config!r}, output_dir={str(tmp_path)!r})\n"
         "print(result.summary.n_failed)"
     )
-    study = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    deadline_s = time.monotonic() + 60
-    while not (found := [n for n in containers() if not n.startswith("llem-ask")]):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.1)
-    docker("kill", *found)
-    out, _ = study.communicate(timeout=60)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as study:
+        try:
+            deadline_s = time.monotonic() + 60
+            running = ("--filter", "status=running")
+            while not (found := [n for n in containers(*running) if not n.startswith("llem-ask")]):
+                assert time.monotonic() < deadline_s
+                time.sleep(0.1)
+            docker("kill", *found)
+            out, _ = study.communicate(timeout=60)
+        finally:
+            study.kill()
     assert out.strip() == "1"
     (failure,) = tmp_path.glob("killed_*/*.error.json")
     told = json.loads(failure.read_text())
