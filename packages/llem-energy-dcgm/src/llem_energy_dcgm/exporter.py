@@ -120,11 +120,11 @@ class HttpExporter:
     def _body(self, response: http.client.HTTPResponse, asked_s: float) -> bytes:
         """All of it; one that trickles in for longer than the limit is given up."""
         found = bytearray()
-        while len(found) <= _MOST_BYTES and (part := response.read1(2**16)):
-            found += part
-            if self._clock() - asked_s > self._timeout_s:
-                raise TimeoutError
-        response.close()  # what was read to its end leaves the connection open
+        with response:  # what was read to its end leaves the connection open
+            while len(found) <= _MOST_BYTES and (part := response.read1(2**16)):
+                found += part
+                if self._clock() - asked_s > self._timeout_s:
+                    raise TimeoutError
         return bytes(found)
 
 

@@ -71,6 +71,7 @@ class Client:
         self._selector = selectors.DefaultSelector()
         self._longest_idle_s = _LONGEST_IDLE_S
         self._trusted = False
+        self._open_ones: set[_Connection] = set()
         self._idle: list[_Connection] = []
         self._busy: dict[int, _Connection] = {}
         self._ready: deque[Arrival] = deque()
@@ -99,7 +100,7 @@ class Client:
 
     def close(self) -> None:
         """Close all connections; requests in flight are forgotten."""
-        for connection in [*self._idle, *self._busy.values()]:
+        for connection in list(self._open_ones):
             self._drop(connection)
         self._idle.clear()
         self._busy.clear()
@@ -170,6 +171,7 @@ class Client:
             self._lost(answer, code)
             return None
         connection = _Connection(raw)
+        self._open_ones.add(connection)
         self._selector.register(raw, _WRITE, connection)
         connection.mask = _WRITE
         return connection
@@ -291,6 +293,7 @@ class Client:
             connection.mask = mask
 
     def _drop(self, connection: _Connection) -> None:
+        self._open_ones.discard(connection)
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(connection.socket)
         connection.socket.close()
