@@ -93,9 +93,9 @@ def run(
         raise click.UsageError("--quiet and --verbose exclude each other.")
     invocation.started, invocation.verbose = True, verbose
     if dry_run:
-        # Hundreds of classes are made now, and nearly nothing is thrown away: looking through them
-        # for garbage again and again is a twentieth of the time. Where a run is measured, the
-        # interpreter stays as it is.
+        # Hundreds of classes are made now, and nearly nothing is thrown away: they need not be
+        # looked through for garbage again and again. Where a run is measured, the interpreter stays
+        # as it is.
         gc.set_threshold(50_000)
     from llem_cli.options import Flags, Request
     from llem_cli.show.output import stdout_reserved, write_result

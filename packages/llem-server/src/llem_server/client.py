@@ -27,7 +27,7 @@ _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _MOST_IDLE = 1024
 _LONGEST_IDLE_S = 2.0  # servers close idle connections after 5 s and more, most of them
 _TRUSTED_AFTER_S = 1.0
-_MOST_UNTRUSTED = 64
+_MOST_UNTRUSTED = 64  # kept meanwhile, as none of them is used
 _CANCELLED = "cancelled"
 
 

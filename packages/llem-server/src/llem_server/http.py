@@ -128,6 +128,6 @@ class Response:
 
 def _chunk_size(line: bytes) -> int:
     try:
-        return int(line.split(b";", 1)[0] if b";" in line else line, 16)
+        return int(line.split(b";", 1)[0], 16)
     except ValueError as error:
         raise MalformedResponseError(f"a chunk begins with {line!r:.40}") from error

@@ -125,7 +125,12 @@ __all__ = [
     "write_atomically",
 ]
 
-_MESSAGES = frozenset({"LaunchFailure", "LaunchResult", "LaunchSuccess", "LaunchTask", "Resources"})
+_MESSAGES = frozenset(
+    {
+        *("LaunchFailure", "LaunchResult", "LaunchSuccess", "LaunchTask", "Resources"),
+        *("decode", "encode"),
+    }
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -134,7 +139,7 @@ def __getattr__(name: str) -> Any:
         from llem_core import events
 
         return events.Event
-    if name in _MESSAGES | {"decode", "encode"}:
+    if name in _MESSAGES:
         from llem_core.contracts import messages
 
         return getattr(messages, name)
